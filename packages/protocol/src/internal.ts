@@ -1,0 +1,2 @@
+// Siblings need nothing that the public does not: the nouns are for everyone.
+export * from './index.ts'
