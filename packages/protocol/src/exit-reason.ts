@@ -6,7 +6,8 @@ import type { NodeId } from './ids.ts'
  * monitors then see; a peer that itself ended with `kill` passes it on unchanged (rules 4, 5).
  */
 export type ExitReason =
-  | { readonly kind: 'normal' }
+  /** `value`: what a program returned, for those who monitor it. */
+  | { readonly kind: 'normal'; readonly value?: unknown }
   | { readonly kind: 'shutdown'; readonly detail?: unknown }
   | { readonly kind: 'kill' }
   | { readonly kind: 'killed' }
