@@ -26,6 +26,8 @@ export interface Log {
   readonly maxRecordBytes: number
   append(partition: string, expectedSeq: number, bytes: Uint8Array): Promise<AppendAnswer>
   last(partition: string): Promise<LogRecord | undefined>
+  /** One record by its sequence; undefined: trimmed, or never there. */
+  get(partition: string, seq: number): Promise<LogRecord | undefined>
   /** Records with `seq >= fromSeq`, up to the end as it stood when the scan began or later. */
   scan(partition: string, fromSeq: number): AsyncIterable<LogRecord>
   trim(partition: string, uptoSeq: number): Promise<void>
