@@ -106,16 +106,23 @@ export function findUnsendable(value: unknown, path = 'value', ancestors: readon
     case 'symbol':
       return `${path} is a symbol; symbols cannot be sent`
     case 'object': {
-      if (value === null || value instanceof Pid || value instanceof Ref || value instanceof Uint8Array) return undefined
+      if (value === null || value instanceof Pid || value instanceof Ref || value instanceof Uint8Array)
+        return undefined
       if (ancestors.includes(value)) return `${path} refers back to one of its own containers; cycles cannot be sent`
       if (ancestors.length > 200) return `${path} lies more than 200 levels deep`
-      if (value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef || value instanceof Promise) {
+      if (
+        value instanceof WeakMap ||
+        value instanceof WeakSet ||
+        value instanceof WeakRef ||
+        value instanceof Promise
+      ) {
         return `${path} is a ${value.constructor.name}; it cannot be sent`
       }
       const within = [...ancestors, value]
       if (value instanceof Map) {
         for (const [key, item] of value) {
-          const problem = findUnsendable(key, `${path} key`, within) ?? findUnsendable(item, `${path}.get(${String(key)})`, within)
+          const problem =
+            findUnsendable(key, `${path} key`, within) ?? findUnsendable(item, `${path}.get(${String(key)})`, within)
           if (problem !== undefined) return problem
         }
         return undefined

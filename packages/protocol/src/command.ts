@@ -55,7 +55,12 @@ export interface SpawnOptions {
  */
 export type Command =
   /** A function (an activity, in a workflow). Completes with its result. */
-  | { readonly kind: 'call'; readonly target: string; readonly args: readonly unknown[]; readonly options?: CallOptions }
+  | {
+      readonly kind: 'call'
+      readonly target: string
+      readonly args: readonly unknown[]
+      readonly options?: CallOptions
+    }
   /** Completes with null, not before `durationMs` have passed. */
   | { readonly kind: 'sleep'; readonly durationMs: number }
   /** Answered at once: null, or not_found. */

@@ -40,10 +40,20 @@ describe('what travels arrives as it was', () => {
   })
 
   test('an error with kind, retryable, details and cause', () => {
-    const error = new AppError('timeout', 'too slow', { afterMs: 5 }, { retryable: true, cause: new AppError('unavailable', 'down') })
+    const error = new AppError(
+      'timeout',
+      'too slow',
+      { afterMs: 5 },
+      { retryable: true, cause: new AppError('unavailable', 'down') },
+    )
     const back = roundTrip(error) as AppError
     expect(back).toBeInstanceOf(AppError)
-    expect([back.kind, back.message, back.retryable, back.details]).toEqual(['timeout', 'too slow', true, { afterMs: 5 }])
+    expect([back.kind, back.message, back.retryable, back.details]).toEqual([
+      'timeout',
+      'too slow',
+      true,
+      { afterMs: 5 },
+    ])
     expect((back.cause as AppError).kind).toBe('unavailable')
   })
 
@@ -56,7 +66,11 @@ describe('what cannot travel is refused with the path to it', () => {
   const cycle: Record<string, unknown> = {}
   cycle['self'] = { again: cycle }
   test.each([
-    ['a function', { order: { items: [1, { onDone: function later() {} }] } }, 'value.order.items[1].onDone is a function (later)'],
+    [
+      'a function',
+      { order: { items: [1, { onDone: function later() {} }] } },
+      'value.order.items[1].onDone is a function (later)',
+    ],
     ['a symbol', { tag: Symbol('x') }, 'value.tag is a symbol'],
     ['a cycle', cycle, 'value.self.again refers back'],
   ])('%s', (_name, value, text) => {

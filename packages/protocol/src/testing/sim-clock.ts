@@ -63,6 +63,11 @@ export class SimClock implements Clock {
     return this.#armed.size
   }
 
+  /** The monotonic instant of the earliest timer; undefined when none is armed. */
+  get nextDueMs(): number | undefined {
+    return this.#earliest()?.dueMs
+  }
+
   #earliest(): Armed | undefined {
     let earliest: Armed | undefined
     for (const armed of this.#armed) {

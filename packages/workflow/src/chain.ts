@@ -1,0 +1,236 @@
+import { AppError, isAppError, toWire, type Clock, type Codec, type Log, type Logger } from '@daruma/protocol'
+import { decodeCommit, encodeCommit, entryOverheadBytes, type Commit, type Entry } from './commit.ts'
+import type { JournalEvent } from './events.ts'
+
+export interface ChainOptions {
+  readonly log: Log
+  readonly partition: string
+  readonly codec: Codec
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Names this life of this node; written into the claim. */
+  readonly node: string
+  /** A commit that waits while another is under way takes at most this much. */
+  readonly maxCommitBytes: number
+  /** Somebody else owns the partition now. Called once; nothing is appended after it. */
+  readonly onFenced: (error: AppError) => void
+}
+
+interface Waiting {
+  /** Undefined: a barrier, which only waits for what stands before it. */
+  readonly entry: Entry | undefined
+  readonly onStored: ((seq: number) => void) | undefined
+}
+
+const firstRetryMs = 50
+const maxRetryMs = 5_000
+
+/**
+ * The one writer's end of a partition's log: group commit with one append under way.
+ *
+ * Invariants
+ * - C1 Entries are stored in the order in which they were added; `onStored` runs in that order, once, after the
+ *   acknowledgement of the commit that holds the entry.
+ * - C2 Every commit carries epoch and number. A refused or unanswered append is no answer: the end of the log says
+ *   whether it is ours (trap 2).
+ * - C3 Once fenced, nothing is appended and no `onStored` runs.
+ */
+export class CommitChain {
+  readonly #options: ChainOptions
+  readonly #epoch: number
+  #seq: number
+  #commit = 0
+  #waiting: Waiting[] = []
+  #underWay = false
+  #closed = false
+  #idle: (() => void)[] = []
+
+  private constructor(options: ChainOptions, epoch: number, seq: number) {
+    this.#options = options
+    this.#epoch = epoch
+    this.#seq = seq
+  }
+
+  /**
+   * Takes the partition: from now on every append of an earlier owner is refused. Resolves with the chain and with the
+   * sequence of the claim, up to which the new owner has to read.
+   *
+   * @throws AppError invalid - the log was written by a newer version, or is no workflow log
+   */
+  static async claim(options: ChainOptions): Promise<{ chain: CommitChain; epoch: number; claimSeq: number }> {
+    const { log, partition, codec, node } = options
+    for (let round = 0; ; round++) {
+      const last = await log.last(partition)
+      const before = last === undefined ? undefined : decodeCommit(codec, last.bytes, { partition, seq: last.seq })
+      if (before?.kind === 'claimed' && before.node === node) {
+        // Our own claim, whose acknowledgement was lost (C2).
+        return { chain: new CommitChain(options, before.epoch, last!.seq), epoch: before.epoch, claimSeq: last!.seq }
+      }
+      const epoch = (before?.epoch ?? 0) + 1
+      try {
+        const bytes = encodeCommit(codec, { kind: 'claimed', epoch, commit: 0, node })
+        const answer = await log.append(partition, last?.seq ?? 0, bytes)
+        if (answer.kind === 'appended') {
+          return { chain: new CommitChain(options, epoch, answer.seq), epoch, claimSeq: answer.seq }
+        }
+      } catch (error) {
+        if (!isRetryable(error)) throw error
+        await pause(options.clock, retryDelayMs(round))
+      }
+    }
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Bytes that one entry may have. */
+  get maxEntryBytes(): number {
+    return this.#options.log.maxRecordBytes - 256
+  }
+
+  encode(event: JournalEvent): Uint8Array {
+    return this.#options.codec.encode(event)
+  }
+
+  /** Joins the next commit. Nothing is sent before `flush`. */
+  add(entry: Entry, onStored?: (seq: number) => void): void {
+    if (this.#closed) return // C3
+    this.#waiting.push({ entry, onStored })
+  }
+
+  /** Resolves when all that was added so far is stored. Never, when the chain is closed first. */
+  barrier(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#closed) return
+      this.#waiting.push({ entry: undefined, onStored: () => resolve() })
+      this.flush()
+    })
+  }
+
+  /** Sends what waits, unless an append is under way: then it leaves when that one is answered. */
+  flush(): void {
+    if (this.#underWay || this.#closed || this.#waiting.length === 0) return
+    this.#underWay = true
+    void this.#drain()
+  }
+
+  /** Resolves when everything that was added is stored, or the chain is closed. */
+  async settled(): Promise<void> {
+    this.flush()
+    if (!this.#underWay) return
+    await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#waiting = []
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0 && !this.#closed) {
+        const taken = this.#take()
+        const entries: Entry[] = []
+        for (const { entry } of taken) if (entry !== undefined) entries.push(entry)
+        if (entries.length > 0) {
+          const commit: Commit = { kind: 'events', epoch: this.#epoch, commit: ++this.#commit, entries }
+          const seq = await this.#append(encodeCommit(this.#options.codec, commit))
+          if (seq === undefined || this.#closed) return // C3
+          this.#seq = seq
+        }
+        for (const { onStored } of taken) onStored?.(this.#seq) // C1
+      }
+    } catch (error) {
+      this.#fence(
+        new AppError('internal', `partition ${this.#options.partition} cannot go on`, undefined, { cause: error }),
+      )
+    } finally {
+      this.#underWay = false
+      for (const resolve of this.#idle.splice(0)) resolve()
+      this.flush()
+    }
+  }
+
+  #take(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    while (count < this.#waiting.length) {
+      const { entry } = this.#waiting[count]!
+      if (entry !== undefined) bytes += entry.bytes.length + entry.workflow.length * 3 + entryOverheadBytes
+      if (count > 0 && bytes > this.#options.maxCommitBytes) break
+      count++
+    }
+    if (count === this.#waiting.length) {
+      const all = this.#waiting
+      this.#waiting = []
+      return all
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  /** The sequence under which the commit is stored; undefined when fenced. Goes on asking for as long as it takes. */
+  async #append(bytes: Uint8Array): Promise<number | undefined> {
+    const { log, partition, clock, logger } = this.#options
+    for (let round = 0; !this.#closed; round++) {
+      try {
+        const answer = await log.append(partition, this.#seq, bytes)
+        if (answer.kind === 'appended') return answer.seq
+        const mine = await this.#lookAtEnd()
+        if (mine.kind === 'stored') return mine.seq
+        if (mine.kind === 'fenced') return undefined
+      } catch (error) {
+        if (!isRetryable(error)) throw error
+        logger.log('warn', `partition ${partition}: commit not acknowledged, asking the log`, {
+          error: toWire(error).message,
+          round,
+        })
+        await pause(clock, retryDelayMs(round))
+        try {
+          const mine = await this.#lookAtEnd()
+          if (mine.kind === 'stored') return mine.seq
+          if (mine.kind === 'fenced') return undefined
+        } catch (readError) {
+          if (!isRetryable(readError)) throw readError
+        }
+      }
+    }
+    return undefined
+  }
+
+  async #lookAtEnd(): Promise<{ kind: 'stored'; seq: number } | { kind: 'absent' } | { kind: 'fenced' }> {
+    const { log, partition, codec } = this.#options
+    const last = await log.last(partition)
+    if (last === undefined || last.seq === this.#seq) return { kind: 'absent' }
+    const found = decodeCommit(codec, last.bytes, { partition, seq: last.seq })
+    if (found.epoch === this.#epoch && found.commit === this.#commit) return { kind: 'stored', seq: last.seq }
+    this.#fence(
+      new AppError(
+        'conflict',
+        `partition ${partition} was taken over: the log ends with epoch ${found.epoch}, this owner had epoch ${this.#epoch}`,
+        { epoch: this.#epoch, found: found.epoch },
+      ),
+    )
+    return { kind: 'fenced' }
+  }
+
+  #fence(error: AppError): void {
+    if (this.#closed) return
+    this.close()
+    this.#options.onFenced(error)
+  }
+}
+
+function isRetryable(error: unknown): boolean {
+  return isAppError(error, 'unavailable') || isAppError(error, 'timeout')
+}
+
+function retryDelayMs(round: number): number {
+  return Math.min(firstRetryMs * 2 ** round, maxRetryMs)
+}
+
+function pause(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve)
+  })
+}

@@ -1,0 +1,116 @@
+import { toWire, uuidFrom, type AppError, type CancelTimer, type HeldLease, type Leases } from '@daruma/protocol'
+import { Partition, type PartitionOptions } from './partition.ts'
+
+export interface OwnershipOptions {
+  readonly name: string
+  readonly node: string
+  readonly leases: Leases | undefined
+  readonly leaseMs: number
+  readonly partition: Omit<PartitionOptions, 'name' | 'onFenced' | 'node'>
+}
+
+/**
+ * One partition of a node that wants it: owned now, or waited for. The lease says who should try; what protects is the
+ * fence in the log, so a lease that is wrong costs time and nothing else (G4).
+ */
+export class Ownership {
+  readonly name: string
+  owned: Partition | undefined
+  /** Who has it, where it is not this node. */
+  holder: string | undefined
+  readonly #options: OwnershipOptions
+  #lease: HeldLease | undefined
+  #timer: CancelTimer | undefined
+  #ended = false
+
+  constructor(options: OwnershipOptions) {
+    this.#options = options
+    this.name = options.name
+  }
+
+  /** Resolves when the partition is owned, or is found to be another's. @throws as Partition.open */
+  async begin(): Promise<void> {
+    const { leases, leaseMs, node, name } = this.#options
+    if (leases !== undefined) {
+      const answer = await leases.acquire(name, node, leaseMs)
+      if (answer.kind === 'taken') {
+        this.holder = answer.holder
+        return this.#again(Math.min(Math.max(answer.leftMs, 50), leaseMs / 2))
+      }
+      this.#lease = answer.lease
+    }
+    this.holder = undefined
+    const { partition } = this.#options
+    const opened = await Partition.open({
+      ...partition,
+      name,
+      // Each life claims in its own name: a claim of the life before is not this one's.
+      node: `${node}#${uuidFrom(partition.rng)}`,
+      onFenced: (error) => this.#lost(error),
+    })
+    if (this.#ended) return opened.close()
+    this.owned = opened
+    if (leases !== undefined) this.#renewLater()
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    this.#timer?.()
+    await this.owned?.close()
+    this.owned = undefined
+    if (this.#lease !== undefined) await this.#options.leases?.release(this.#lease)
+  }
+
+  /** Lets go as a crash would: nothing is stored, nothing released. */
+  abandon(error: AppError): void {
+    this.#ended = true
+    this.#timer?.()
+    this.owned?.drop(error)
+    this.owned = undefined
+  }
+
+  #renewLater(): void {
+    const { leaseMs, leases, partition } = this.#options
+    this.#timer = partition.machineClock.after(leaseMs / 3, () => {
+      void leases!.renew(this.#lease!).then(
+        (kept) => {
+          if (this.#ended) return
+          if (kept) this.#renewLater()
+          else this.#lost(undefined)
+        },
+        () => {
+          // Not answered: the fence protects, so going on is safe; the next renewal tells.
+          if (!this.#ended) this.#renewLater()
+        },
+      )
+    })
+  }
+
+  #lost(error: AppError | undefined): void {
+    if (this.#ended) return
+    const { partition, name } = this.#options
+    this.#timer?.()
+    const was = this.owned
+    this.owned = undefined
+    partition.logger.log(
+      'warn',
+      `partition ${name} is another node's now`,
+      error === undefined ? {} : { error: error.message },
+    )
+    void (error === undefined ? was?.close() : undefined)
+    // Without leases nobody would give way: the one who came later keeps it.
+    if (this.#options.leases !== undefined) this.#again(this.#options.leaseMs / 2)
+  }
+
+  /** Waits, then tries to own it. Failing tries wait longer by themselves: the log is asked, not hammered. */
+  #again(delayMs: number): void {
+    if (this.#ended) return
+    const { partition, name, leaseMs } = this.#options
+    this.#timer = partition.machineClock.after(delayMs, () => {
+      this.begin().catch((error: unknown) => {
+        partition.logger.log('error', `partition ${name} cannot be owned: ${toWire(error).message}`)
+        this.#again(leaseMs)
+      })
+    })
+  }
+}
