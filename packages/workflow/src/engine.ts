@@ -77,6 +77,8 @@ export interface StartOptions extends SpawnOptions {
   readonly id?: string
   /** The same again is the same start, and answers alike. */
   readonly requestId?: string
+  /** Whose startup messages they are. */
+  readonly from?: Pid
 }
 
 const slots = 1_024
@@ -275,7 +277,7 @@ function startRequest(
       : {
           messages: options.messages.map(({ topic, payload }) => ({
             kind: 'message' as const,
-            from: undefined,
+            from: options.from,
             topic,
             payload,
           })),

@@ -28,7 +28,8 @@ export function decideRetry(
   const giveUp: RetryDecision = { kind: 'give_up', error }
   const policy = options?.retry
   if (error.retryable === false || error.kind === 'canceled') return giveUp
-  if (policy === undefined && error.retryable !== true) return giveUp
+  // A function that is not there is not waited for, unless the caller's policy says so.
+  if (policy === undefined && (error.retryable !== true || error.kind === 'not_found')) return giveUp
   if (policy?.nonRetryableKinds?.includes(error.kind) === true) return giveUp
   const maximumAttempts = policy?.maximumAttempts ?? retryDefaults.maximumAttempts
   if (maximumAttempts > 0 && attempt >= maximumAttempts) return giveUp
