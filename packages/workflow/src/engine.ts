@@ -224,6 +224,11 @@ export class WorkflowEngine implements WorkflowHost {
     for (const ownership of this.#partitions) ownership.owned?.retryStuck(workflowId)
   }
 
+  /** Programs are running or being rebuilt at this moment: more will happen without time passing. */
+  get isBusy(): boolean {
+    return this.#partitions.some(({ owned }) => owned?.isBusy === true)
+  }
+
   /** Hands the partitions over: what was taken is stored, nothing runs after it. */
   async close(): Promise<void> {
     this.#directory.remove(this)

@@ -111,6 +111,7 @@ export class Partition {
   readonly #ready: Slot[] = []
   readonly #resident = new Set<Slot>()
   #busy = 0
+  #loading = 0
   #scheduled = false
   #closed = false
   #consumption: Consumption | undefined
@@ -311,7 +312,8 @@ export class Partition {
       this.#ready.push(slot)
     } else if (slot.state === 'cold') {
       slot.state = 'loading'
-      void this.#load(slot)
+      this.#loading++
+      void this.#load(slot).finally(() => this.#loading--)
     }
   }
 
@@ -716,6 +718,11 @@ export class Partition {
       this.#options.observe({ kind: 'fenced', partition: this.#options.name, reason: error.message })
       this.#options.onFenced(error)
     }
+  }
+
+  /** Programs are running or being rebuilt at this moment. */
+  get isBusy(): boolean {
+    return this.#busy > 0 || this.#loading > 0
   }
 
   // --- reading -----------------------------------------------------------------------------------------------------

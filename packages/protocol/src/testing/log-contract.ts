@@ -237,14 +237,18 @@ export const logContract: readonly ContractCase<LogHarness>[] = [
     },
   },
   {
-    title: 'L3: acknowledged records, trims and the end of the chain survive a restart',
+    // Trimmed records may be back: a trim promises only that nobody needs them.
+    title: 'L3: acknowledged records and the end of the chain survive a restart',
     async run({ open, restart }) {
       const before = await open()
       const seqs = await fill(before, 'restart', 20)
       await before.trim('restart', seqs[4]!)
       await restart()
       const log = await open()
-      assert.deepEqual(seqsOf(await collect(log.scan('restart', 0))), seqs.slice(5))
+      const found = seqsOf(await collect(log.scan('restart', 0)))
+      assert.deepEqual(found.slice(-15), seqs.slice(5))
+      assert.ok(found.every((seq) => seqs.includes(seq)))
+      assert.deepEqual(seqsOf(await collect(log.scan('restart', seqs[5]!))), seqs.slice(5))
       assert.deepEqual(await log.append('restart', seqs[18]!, bytesOf('no')), { kind: 'refused', lastSeq: seqs[19] })
       assert.ok((await appended(log.append('restart', seqs[19]!, bytesOf('after')))) > seqs[19]!)
     },

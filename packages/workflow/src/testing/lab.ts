@@ -112,7 +112,11 @@ export class WorkflowLab {
 
   /** Lets everything happen that needs no time. */
   async idle(): Promise<void> {
-    for (let round = 0; round < 20; round++) await microtasksDry()
+    const quietRounds = 20
+    for (let quiet = 0, round = 0; quiet < quietRounds && round < 10_000; round++) {
+      await microtasksDry()
+      quiet = this.#engine?.isBusy === true ? 0 : quiet + 1
+    }
   }
 
   /** Waits for a promise, moving time to the next timer whenever nothing else can happen. Gives up after `maxTimers`. */

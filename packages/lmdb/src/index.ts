@@ -1,0 +1,2 @@
+export { openLmdb, type LmdbOptions, type LmdbStore } from './open-lmdb.ts'
+export type { KeyValueStore } from './store.ts'

@@ -1,0 +1,13 @@
+export { Connection, connectNats } from './connection.ts'
+export { Requester } from './requester.ts'
+export { escapeToken, namesOf, unescapeToken, type Names } from './subjects.ts'
+export { whyNot, type ServerFacts, type SyncEvidence } from './durability.ts'
+export {
+  differencesOf,
+  ensureStream,
+  logStream,
+  inboxStream,
+  leaseStream,
+  snapshotStream,
+  type StreamShape,
+} from './streams.ts'
