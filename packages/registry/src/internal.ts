@@ -1,0 +1,2 @@
+// Siblings need nothing that the public does not.
+export * from './index.ts'
