@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { check, list, registryList, registryShow } from './commands/inspect.ts'
 import { ps } from './commands/ps.ts'
-import { run } from './commands/run.ts'
+import { isFolder, run } from './commands/run.ts'
 import { test } from './commands/test.ts'
 import * as workflow from './commands/workflow.ts'
 import { failureOf } from './failures.ts'
@@ -27,6 +27,24 @@ function workflowOptions(command: Command): Command {
     .option('--json', 'machine-readable output')
 }
 
+/** Options of `run` that take the next word. */
+const valued = new Set(['--nats', '--node', '--data', '--set', '-o', '--override', '--log-level', '--exec', '--host'])
+
+/** What stands behind the name of an app's command is that command's own, dashes and all. */
+function behindCommand(argv: readonly string[]): string[] {
+  if (argv[0] !== 'run') return [...argv]
+  for (let at = 1, words = 0; at < argv.length; at++) {
+    const word = argv[at]!
+    if (word === '--') break
+    if (word.startsWith('-')) {
+      if (valued.has(word)) at++
+    } else if (words++ > 0 || !isFolder(word)) {
+      return [...argv.slice(0, at), '--', ...argv.slice(at)]
+    }
+  }
+  return [...argv]
+}
+
 /** Runs one command line. Resolves with the exit code; a failure is one clear message on standard error. */
 export async function main(argv: readonly string[]): Promise<number> {
   let code = 0
@@ -46,9 +64,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--exec <ns:entry>', 'run this one entry to its end')
     .option('--host <id>', 'the host for --exec')
     .option('--watch', 'apply changed files while the node runs')
-    .passThroughOptions()
     .action(act((words: string[], flags: object) => run(words, flags)))
-  program.enablePositionalOptions()
 
   appOptions(program.command('check').argument('[dir]', 'the app folder', '.'))
     .description('load and compile everything, run nothing')
@@ -116,7 +132,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(act((flags: workflow.WorkflowFlags) => ps(flags)))
 
   try {
-    await program.parseAsync(argv as string[], { from: 'user' })
+    await program.parseAsync(behindCommand(argv), { from: 'user' })
     return code
   } catch (thrown) {
     // Commander has said what is wrong, or shown the help that was asked for.

@@ -2,20 +2,11 @@ import { resolve } from 'node:path'
 import { createSystem, type ProgramHandlers } from '@daruma/actors'
 import { createLua } from '@daruma/lua'
 import { AppError, msgpackCodec, systemClock, systemRng, type Clock, type Logger } from '@daruma/protocol'
-import {
-  createRegistry,
-  loadApp,
-  startOrder,
-  viewOf,
-  workerKinds,
-  type Entry,
-  type Problem,
-  type Registry,
-} from '@daruma/registry'
+import { createRegistry, loadApp, viewOf, workerKinds, type Entry, type Problem, type Registry } from '@daruma/registry'
 import { WorkflowDirectory, WorkflowEngine, type Observer, type ProcessSide } from '@daruma/workflow'
 import { readConfig, type ConfigFlags, type NodeConfig } from './config.ts'
 import { controlMethods } from './control-methods.ts'
-import { serveControl } from './control.ts'
+import { serveControl, type ControlServer } from './control.ts'
 import { invalidApp } from './failures.ts'
 import { activityExecutor } from './hosts/activities.ts'
 import { FunctionHost } from './hosts/function-host.ts'
@@ -24,13 +15,13 @@ import { ProcessHost } from './hosts/process-host.ts'
 import { processSide } from './hosts/process-side.ts'
 import { Hosts } from './hosts/spawner.ts'
 import { WorkflowPids } from './hosts/workflow-pids.ts'
-import { standardErrorLogger } from './log-sink.ts'
+import { heldLogger, standardErrorLogger } from './log-sink.ts'
 import type { NodeParts } from './parts.ts'
 import { Programs } from './programs.ts'
 import { requestGroups, type RequestGroups } from './requests/groups.ts'
 import { requestTable } from './requests/table.ts'
 import { scaledClock } from './scaled-clock.ts'
-import { serviceOf } from './service-of.ts'
+import { isEssential, serviceOf } from './service-of.ts'
 import { createServices, type Services } from './services/services.ts'
 import { createStores, type StorageDescription, type StorageTarget, type Stores } from './storage.ts'
 
@@ -110,8 +101,8 @@ export interface RunningNode {
   readonly requests: RequestGroups
   /** What is kept where, of the workers that run. */
   readonly storage: () => readonly StorageDescription[]
-  /** Reverse order, within the deadline. Whoever is left then is killed. */
-  stop(): Promise<void>
+  /** Reverse order, within the deadline (default: the configured one). Whoever is left then is killed. */
+  stop(deadlineMs?: number): Promise<void>
 }
 
 /**
@@ -121,7 +112,9 @@ export interface RunningNode {
  */
 export async function boot(app: App, options: BootOptions = {}): Promise<RunningNode> {
   const { registry, programs, lua, config } = app
-  const logger = options.logger ?? standardErrorLogger({ level: config.logLevel, json: options.json ?? false })
+  const logger = heldLogger(
+    options.logger ?? standardErrorLogger({ level: config.logLevel, json: options.json ?? false }),
+  )
   const clock = systemClock()
   const rng = systemRng()
   const stores = createStores(config.dataFolder)
@@ -130,14 +123,14 @@ export async function boot(app: App, options: BootOptions = {}): Promise<Running
   const storage = new Map<string, StorageDescription>()
   const directory: WorkflowDirectory = new WorkflowDirectory(processSide(system) satisfies ProcessSide)
 
-  let handlers: ProgramHandlers
+  let handlers!: ProgramHandlers
   const spawner = new Hosts({
     registry,
     programs,
     engines,
     processHost: (id) => {
-      const entry = registry.get(id)!
-      const limits = entry.kind === 'process.host' ? viewOf(entry, 'process.host') : {}
+      const entry = registry.get(id)
+      const limits = entry?.kind === 'process.host' ? viewOf(entry, 'process.host') : {}
       return new ProcessHost({ id, limits, system, programs, handlers: () => handlers })
     },
   })
@@ -159,7 +152,6 @@ export async function boot(app: App, options: BootOptions = {}): Promise<Running
   }
   const requests = requestGroups(parts)
   handlers = programHandlers({
-    registry,
     programs,
     functions,
     spawner,
@@ -207,32 +199,37 @@ export async function boot(app: App, options: BootOptions = {}): Promise<Running
     for (const engine of engines.values()) engine.retryStuck()
   })
 
-  const order = startOrder(registry.entries())
-  if (order.kind === 'cyclic') throw new AppError('invalid', 'entries require each other in a circle')
   const services = createServices({
-    levels: order.levels,
-    make: (entry) => serviceOf(entry, { parts, requests, openWorker, closeWorker }),
+    entries: registry.entries(),
+    make: (entry) => serviceOf(entry, { parts, requests, folder: app.folder, openWorker, closeWorker }),
     clock,
     rng,
     logger,
   })
-  const control = await serveControl(
+  let control: ControlServer | undefined
+  const stop = async (deadlineMs = config.shutdownMs): Promise<void> => {
+    await services.stopAll(deadlineMs)
+    await control?.close()
+    await system.shutdown({ deadlineMs })
+    await stores.close()
+  }
+  if (options.autoStart !== false) {
+    const report = await services.startAll()
+    const failed = report.services.find(({ kind, state }) => isEssential(kind) && state !== 'running')
+    if (failed !== undefined) {
+      await stop(0)
+      throw new AppError(
+        'unavailable',
+        failed.lastReason?.replace(/^[a-z_]+: /, '') ?? `${failed.id} is ${failed.state}`,
+      )
+    }
+  }
+  // Only now: the socket follows the data folder, which is this node's from here on.
+  control = await serveControl(
     config.dataFolder,
     controlMethods(parts, () => services.status()),
   )
-
-  const stop = async (): Promise<void> => {
-    await services.stopAll(config.shutdownMs)
-    await control.close()
-    await system.shutdown({ deadlineMs: config.shutdownMs })
-    await stores.close()
-  }
-  try {
-    if (options.autoStart !== false) await services.startAll()
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  logger.release()
   return { parts, config, services, requests, storage: () => [...storage.values()], stop }
 }
 

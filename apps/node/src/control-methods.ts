@@ -3,7 +3,7 @@ import { workerKinds } from '@daruma/registry'
 import type { Description, WorkflowEngine } from '@daruma/workflow'
 import type { ControlMethods } from './control.ts'
 import type { NodeParts } from './parts.ts'
-import type { ServiceStatus } from './services/service.ts'
+import type { ServiceStatus } from './services/status.ts'
 
 /** What a second shell may ask of a node. Answers are plain JSON. */
 export function controlMethods(parts: NodeParts, services: () => readonly ServiceStatus[]): ControlMethods {

@@ -94,7 +94,9 @@ export async function askNode(
   const path = controlPath(dataFolder)
   const reply = await new Promise<Reply>((done, failed) => {
     const outgoing = httpRequest({ socketPath: path, method: 'POST', path: '/' }, (incoming) => {
-      bodyOf(incoming).then((text) => done(JSON.parse(text) as Reply), failed)
+      bodyOf(incoming)
+        .then((text) => done(JSON.parse(text) as Reply))
+        .catch(failed)
     })
     outgoing.once('error', (error: NodeJS.ErrnoException) => {
       const gone = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'

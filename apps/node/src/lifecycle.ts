@@ -4,7 +4,8 @@ import { assign, initialTransition, setup, transition, type SnapshotFrom } from 
 /**
  * The life of a node: booting -> starting -> ready -> draining -> stopped. The machine decides, `createNodeLife` performs.
  *
- * N1. What was booted is drained, whatever happens in between; a boot that fails has closed what it opened.
+ * N1. What was booted is drained, whatever happens in between; a boot that fails has closed what it opened. Only force
+ *     during the boot leaves it as it is, for the program that ends then.
  * N2. Draining ends: by itself, by force, or `graceMs` after its deadline.
  * N3. The exit code is 0 only if nothing failed and nothing was forced.
  */
@@ -17,8 +18,10 @@ export type NodeEvent =
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly error: unknown }
   | { readonly type: 'stop' }
+  /** Once it drains, or still boots. */
   | { readonly type: 'force' }
   | { readonly type: 'drained' }
+  | { readonly type: 'drain_failed'; readonly error: unknown }
   | { readonly type: 'drain_timeout' }
 
 export type NodeEffect =
@@ -47,14 +50,14 @@ export const nodeMachine = setup({
   actions: {
     boot: () => undefined,
     start: () => undefined,
-    drain: (_, _params: { readonly deadlineMs: number }) => undefined,
+    drain: (_facts, _params: { readonly deadlineMs: number }) => undefined,
     end_at_once: () => undefined,
-    arm: (_, _params: { readonly delayMs: number }) => undefined,
+    arm: (_facts, _params: { readonly delayMs: number }) => undefined,
     disarm: () => undefined,
     blame: assign(({ context, event }) => ({
       exitCode: 1 as const,
       // The first failure is the cause of the others.
-      failure: context.failure ?? (event.type === 'failed' ? event.error : undefined),
+      failure: context.failure ?? ('error' in event ? event.error : undefined),
     })),
     noteStop: assign({ isStopAsked: true }),
   },
@@ -79,14 +82,12 @@ export const nodeMachine = setup({
         started: 'ready',
         failed: { target: 'draining', actions: 'blame' },
         stop: 'draining',
-        force: { target: 'draining', actions: 'blame' },
       },
     },
     ready: {
       on: {
         failed: { target: 'draining', actions: 'blame' },
         stop: 'draining',
-        force: { target: 'draining', actions: 'blame' },
       },
     },
     draining: {
@@ -97,7 +98,9 @@ export const nodeMachine = setup({
       exit: 'disarm',
       on: {
         drained: 'stopped',
-        failed: { target: 'stopped', actions: 'blame' },
+        // A start that fails because all is being stopped must not cut the stop short (N1).
+        failed: { actions: 'blame' },
+        drain_failed: { target: 'stopped', actions: 'blame' },
         force: { actions: ['blame', 'end_at_once'] },
         drain_timeout: { target: 'stopped', actions: ['blame', 'end_at_once'] },
       },
@@ -188,7 +191,10 @@ class Life implements NodeLife {
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
     const [snapshot, effects] = initialNode({ drainMs, graceMs })
     this.#snapshot = snapshot
-    for (const effect of effects) this.#perform(effect)
+    // In a turn of its own, so that the work can speak of the life that is being made here.
+    queueMicrotask(() => {
+      if (this.state === 'booting') for (const effect of effects) this.#perform(effect)
+    })
   }
 
   get state(): NodeState {
@@ -212,7 +218,7 @@ class Life implements NodeLife {
     const before = this.state
     const [snapshot, effects] = decideNode(this.#snapshot, event)
     this.#snapshot = snapshot
-    if (event.type === 'failed' && snapshot.context.failure === event.error) this.#logFailure(event.error)
+    if ('error' in event && snapshot.context.failure === event.error) this.#logFailure(event.error)
     for (const effect of effects) this.#perform(effect)
     if (this.state === before) return
     this.#options.logger.log('debug', `node ${this.state}`, { state: this.state })
@@ -245,13 +251,11 @@ class Life implements NodeLife {
   }
 
   #await(work: () => Promise<unknown>, type: 'booted' | 'started' | 'drained'): void {
-    // By way of a promise even if it throws at once: no event comes in the middle of another.
-    void Promise.resolve()
-      .then(work)
-      .then(
-        () => this.#send({ type }),
-        (error: unknown) => this.#send({ type: 'failed', error }),
-      )
+    // Called now, so that what comes after finds it under way; heard later, even if it throws at once.
+    void new Promise((resolve) => resolve(work())).then(
+      () => this.#send({ type }),
+      (error: unknown) => this.#send({ type: type === 'drained' ? 'drain_failed' : 'failed', error }),
+    )
   }
 
   #logFailure(error: unknown): void {

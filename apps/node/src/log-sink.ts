@@ -22,3 +22,22 @@ export function standardErrorLogger(options: { readonly level: LevelName; readon
     },
   }
 }
+
+/**
+ * Keeps records back until it is known how the boot ends: what failed is then told once, by the one message that ends
+ * the command, not by every room that noticed.
+ */
+export function heldLogger(inner: Logger): Logger & { release(): void } {
+  const held: Parameters<Logger['log']>[] = []
+  let isHeld = true
+  return {
+    log(...record) {
+      if (isHeld) held.push(record)
+      else inner.log(...record)
+    },
+    release() {
+      isHeld = false
+      for (const record of held.splice(0)) inner.log(...record)
+    },
+  }
+}

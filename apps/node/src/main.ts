@@ -1,5 +1,5 @@
 #!/usr/bin/env node
 import { main } from './cli.ts'
 
-// Set, not called: what is still being written to the terminal is written first.
-process.exitCode = await main(process.argv.slice(2))
+// What still runs in this process must not keep it: the command has ended.
+process.exit(await main(process.argv.slice(2)))

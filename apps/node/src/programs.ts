@@ -119,7 +119,7 @@ export class Programs {
       // Text that stands in the YAML itself keeps the lines of the YAML.
       source: '\n'.repeat(source?.lineOffset ?? 0) + view.source,
       ...(source === undefined ? {} : { sourceName: relative(this.#folder, source.file) || source.file }),
-      ...('method' in view ? { method: view.method } : {}),
+      ...('method' in view && view.method !== undefined ? { method: view.method as string } : {}),
       modules: view.modules,
       imports,
       ...(isRecord(entry.meta) && isTerminal(entry) ? { terminal: true } : {}),

@@ -82,9 +82,9 @@ const machineSetup = setup({
   // Named here, done by the performer: `transition` only collects them.
   actions: {
     start_run: () => undefined,
-    stop_run: (_, _params: { readonly deadlineMs: number }) => undefined,
+    stop_run: (_facts, _params: { readonly deadlineMs: number }) => undefined,
     kill_run: () => undefined,
-    arm: (_, _params: { readonly event: TimerEvent; readonly delayMs: number }) => undefined,
+    arm: (_facts, _params: { readonly event: TimerEvent; readonly delayMs: number }) => undefined,
     disarm: () => undefined,
     newSeries: assign({ restarts: 0, lastReason: undefined, wasKilled: false }),
     markUp: assign(({ context, event }) => (event.type === 'up' ? { upSinceMs: event.nowMs } : context)),

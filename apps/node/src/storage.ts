@@ -64,7 +64,7 @@ export function createStores(folder: string): Stores {
     async close() {
       const open = [...(embedded === undefined ? [] : [embedded]), ...servers.values()]
       const settled = await Promise.allSettled(open)
-      await Promise.all(settled.map((store) => (store.status === 'fulfilled' ? store.value.close() : undefined)))
+      await Promise.all(settled.flatMap((store) => (store.status === 'fulfilled' ? [store.value.close()] : [])))
     },
   }
 }

@@ -1,5 +1,5 @@
 import { outcomeOf } from '@daruma/actors'
-import { fromWire } from '@daruma/protocol'
+import type { Outcome, Pid } from '@daruma/protocol'
 import { isRecord, nearHint, viewOf, type Entry, type Registry } from '@daruma/registry'
 import type { RunningNode } from './compose.ts'
 import { CommandFailure, usage } from './failures.ts'
@@ -65,17 +65,22 @@ export async function runEntry(
     host ??
     (entry.kind === 'process.lua' ? viewOf(entry, 'process.lua').defaultHost : undefined) ??
     terminalOf(parts.registry)
-  const pid = await parts.spawner.spawn(id, target, args, {}, undefined)
-  if (typeof pid.id === 'string') {
-    const engine = parts.engines.get(pid.home.host)!
-    const { value, error } = await engine.ended(pid.id)
-    if (error !== undefined) throw fromWire(error)
-    return exitCodeOf(value)
-  }
-  requests.terminals.attach(pid, { args })
-  const { value, error } = outcomeOf(await parts.system.exited(pid), pid)
+  const spawned = parts.spawner.spawn(id, target, args, {}, undefined)
+  const { value, error } = await (spawned instanceof Promise
+    ? endOfWorkflow(node, await spawned)
+    : endOfProcess(node, spawned, args))
   if (error !== undefined) throw new CommandFailure(error.stack ?? error.message, 1)
   return exitCodeOf(value)
+}
+
+function endOfWorkflow({ parts }: RunningNode, pid: Pid): Promise<Outcome> {
+  return parts.engines.get(pid.home.host)!.ended(String(pid.id))
+}
+
+/** To be called in the turn of its birth: the process may print, and end, in its first. */
+async function endOfProcess({ parts, requests }: RunningNode, pid: Pid, args: readonly string[]): Promise<Outcome> {
+  requests.terminals.attach(pid, { args })
+  return outcomeOf(await parts.system.exited(pid), pid)
 }
 
 /** A number is the code itself; true and nil are 0, false is 1. Anything else went well. */

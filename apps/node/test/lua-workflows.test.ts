@@ -8,7 +8,13 @@ import { crashAtEveryStep, WorkflowLab } from '@daruma/workflow/testing'
 const lua = createLua()
 const seed = (name: string, modules: string[]): ProgramFactory => {
   const file = new URL(`../../../examples/orders/src/workflows/${name}.lua`, import.meta.url)
-  return lua.define({ id: `app.workflows:${name}`, kind: 'workflow', source: readFileSync(file, 'utf8'), sourceName: `${name}.lua`, modules })
+  return lua.define({
+    id: `app.workflows:${name}`,
+    kind: 'workflow',
+    source: readFileSync(file, 'utf8'),
+    sourceName: `${name}.lua`,
+    modules,
+  })
 }
 const programs = {
   payment: seed('payment', ['funcs', 'time']),
@@ -24,7 +30,9 @@ const functions = [
   activity('app.inventory:release', () => null),
   activity('app.payments:charge', () => ({ id: 'p' })),
   activity('app.payments:refund', () => null),
-  activity('app.shipping:create', (order: { country?: string }) => (order.country === 'atlantis' ? { error: 'no carrier' } : { id: 's' })),
+  activity('app.shipping:create', (order: { country?: string }) =>
+    order.country === 'atlantis' ? { error: 'no carrier' } : { id: 's' },
+  ),
   activity('app.approvals:submit', () => null),
   activity('app.orders:fulfill', () => null),
   activity('app.notifications:send_rejection', () => null),
@@ -67,9 +75,11 @@ describe('the Lua of the seed as workflows', () => {
   test('order_processor: a crash at any commit changes nothing, not even what was random', async () => {
     const report = await crashAtEveryStep({ programs, functions }, async (lab) => {
       await lab.settle(lab.engine.start('order_processor', [{ id: '1' }], { id: 'w', requestId: 'once' }))
-      await lab.settle(lab.engine.send('w', 'update', [{ status: 'approved' }], { messageId: 'm' })).catch((error: unknown) => {
-        if (!String(error).includes('has ended')) throw error
-      })
+      await lab
+        .settle(lab.engine.send('w', 'update', [{ status: 'approved' }], { messageId: 'm' }))
+        .catch((error: unknown) => {
+          if (!String(error).includes('has ended')) throw error
+        })
     })
     expect(report.undisturbed.value).toMatchObject({ status: 'approved', charge: 'ch_1', waited_hours: 1 })
     for (const { outcome, executions } of report.crashes) {

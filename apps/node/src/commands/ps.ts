@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { askNode } from '../control.ts'
-import type { ServiceStatus } from '../services/service.ts'
+import type { ServiceStatus } from '../services/status.ts'
 import { printJson, printTable } from './output.ts'
 
 interface Ps {

@@ -36,7 +36,7 @@ function splitWords(words: readonly string[]): [folder: string, command: string 
   return ['.', first, rest]
 }
 
-function isFolder(path: string): boolean {
+export function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory()
 }
 
@@ -49,7 +49,7 @@ async function withNode(app: App, flags: RunFlags, body: (node: RunningNode) => 
     return await body(node)
   } finally {
     // What still runs neither delays nor fails the exit.
-    await node.stopNow()
+    await node.stop(0)
   }
 }
 
@@ -67,7 +67,7 @@ async function stayUp(app: App, flags: RunFlags): Promise<number> {
   logger.log('info', `node ${name} is up with ${app.registry.entries().length} entries`)
   const stopWatching =
     flags.watch === true ? (await import('../watch.ts')).watchApp(node, app, loadOptions(app.folder, flags)) : undefined
-  const code = await stopOnSignals({ stop: () => node.stop(), force: () => undefined, logger })
+  const code = await stopOnSignals({ stop: () => node.stop(), force: () => void node.services.stopAll(0), logger })
   stopWatching?.()
   return code
 }

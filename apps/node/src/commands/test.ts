@@ -25,7 +25,7 @@ export async function test(folder: string, flags: GlobalFlags): Promise<number> 
         )
     }
   } finally {
-    await node.stopNow()
+    await node.stop(0)
   }
   const failed = results.filter(({ passed }) => !passed).length
   if (flags.json === true) printJson(results)

@@ -1,6 +1,6 @@
 import { programBehavior, type ActorSystem, type ProgramHandlers } from '@daruma/actors'
 import { outcomeOf } from '@daruma/actors'
-import { AppError, fromWire, Home, type Clock, type Pid } from '@daruma/protocol'
+import { AppError, fromWire, Home, type Clock, type ExitReason, type Pid } from '@daruma/protocol'
 import { callableKinds, viewOf } from '@daruma/registry'
 import type { FunctionCall, Functions, Spawner } from '../parts.ts'
 import type { Programs } from '../programs.ts'
@@ -34,11 +34,12 @@ export class FunctionHost implements Functions {
       })
     }
     options.signal?.throwIfAborted()
-    const pid = await this.#begin(target, args, options)
-    return this.#end(pid, target, options)
+    const begun = this.#begin(target, args, options)
+    // In the turn of its birth: a short function ends in its first.
+    return this.#end(begun, this.#options.system.exited(begun), target, options)
   }
 
-  #begin(target: string, args: readonly unknown[], options: FunctionCall): Pid | Promise<Pid> {
+  #begin(target: string, args: readonly unknown[], options: FunctionCall): Pid {
     const { system, programs, handlers, spawner } = this.#options
     const entry = programs.entry(target, callableKinds)
     if (entry.kind === 'process.lua') {
@@ -49,7 +50,9 @@ export class FunctionHost implements Functions {
           `${target} is a process without meta.default_host: spawn it on a host instead of calling it`,
         )
       }
-      return spawner().spawn(target, defaultHost, args, { context: options.context }, undefined)
+      const spawned = spawner().spawn(target, defaultHost, args, { context: options.context }, undefined)
+      if (spawned instanceof Promise) throw new AppError('invalid', `${defaultHost} is no host of processes`)
+      return spawned
     }
     return system.spawn(
       programBehavior({
@@ -63,7 +66,12 @@ export class FunctionHost implements Functions {
     )
   }
 
-  async #end(pid: Pid, target: string, { timeoutMs, signal }: FunctionCall): Promise<unknown> {
+  async #end(
+    pid: Pid,
+    exited: Promise<ExitReason>,
+    target: string,
+    { timeoutMs, signal }: FunctionCall,
+  ): Promise<unknown> {
     const { system, clock } = this.#options
     let gaveUp: AppError | undefined
     const giveUp = (error: AppError): void => {
@@ -82,7 +90,7 @@ export class FunctionHost implements Functions {
       giveUp(new AppError('canceled', `the call of ${target} was canceled`, undefined, { retryable: false }))
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      const { value, error } = outcomeOf(await system.exited(pid), pid)
+      const { value, error } = outcomeOf(await exited, pid)
       if (gaveUp !== undefined) throw gaveUp
       if (error !== undefined) throw fromWire(error)
       return value

@@ -1,13 +1,11 @@
 import { outcomeOf, type ProgramHandlers } from '@daruma/actors'
 import { fromWire, type Outcome, type Pid, type SpawnOptions } from '@daruma/protocol'
-import { workerKinds, type Registry } from '@daruma/registry'
 import type { WorkflowEngine } from '@daruma/workflow'
 import type { Functions, RequestScope, Spawner } from '../parts.ts'
 import type { Programs } from '../programs.ts'
 import type { WorkflowPids } from './workflow-pids.ts'
 
 export interface HandlersOptions {
-  readonly registry: Registry
   readonly programs: Programs
   readonly functions: Functions
   readonly spawner: Spawner
@@ -33,8 +31,10 @@ export function programHandlers(options: HandlersOptions): ProgramHandlers {
     spawn: (target, host, args, given, scope) =>
       spawner.spawn(target, host, args, withContext(given, scope), scope.self),
     exec: async (target, host, args, given, scope) => {
-      const pid = await spawner.spawn(target, host, args, withContext(given, scope), scope.self)
-      const { value, error } = await endOf(options, pid, host, scope)
+      const spawned = spawner.spawn(target, host, args, withContext(given, scope), scope.self)
+      const { value, error } = await (spawned instanceof Promise
+        ? endOfWorkflow(options.engines, await spawned, scope)
+        : endOfProcess(spawned, scope))
       if (error !== undefined) throw fromWire(error)
       return value
     },
@@ -44,30 +44,25 @@ export function programHandlers(options: HandlersOptions): ProgramHandlers {
   }
 }
 
-async function endOf(
-  { registry, engines }: HandlersOptions,
-  pid: Pid,
-  host: string,
-  scope: RequestScope,
-): Promise<Outcome> {
-  const engine = (workerKinds as readonly string[]).includes(registry.get(host)?.kind ?? '')
-    ? engines.get(pid.home.host)
-    : undefined
-  if (engine !== undefined) {
-    const abandoned = (): void => void engine.cancel(String(pid.id), 'the one who waits gave up').catch(() => undefined)
-    scope.signal.addEventListener('abort', abandoned, { once: true })
-    try {
-      return await engine.ended(String(pid.id))
-    } finally {
-      scope.signal.removeEventListener('abort', abandoned)
-    }
-  }
+async function endOfWorkflow(engines: HandlersOptions['engines'], pid: Pid, scope: RequestScope): Promise<Outcome> {
+  const engine = engines.get(pid.home.host)!
+  const id = String(pid.id)
+  const abandoned = (): void => void engine.cancel(id, 'the one who waits gave up').catch(() => undefined)
+  return whileWanted(scope.signal, abandoned, engine.ended(id))
+}
+
+/** To be called in the turn of its birth: a short process ends in its first. */
+async function endOfProcess(pid: Pid, scope: RequestScope): Promise<Outcome> {
   const { system } = scope.ctx
   const abandoned = (): void => system.exit(pid, { kind: 'kill' })
-  scope.signal.addEventListener('abort', abandoned, { once: true })
+  return outcomeOf(await whileWanted(scope.signal, abandoned, system.exited(pid)), pid)
+}
+
+async function whileWanted<T>(signal: AbortSignal, abandoned: () => void, ended: Promise<T>): Promise<T> {
+  signal.addEventListener('abort', abandoned, { once: true })
   try {
-    return outcomeOf(await system.exited(pid), pid)
+    return await ended
   } finally {
-    scope.signal.removeEventListener('abort', abandoned)
+    signal.removeEventListener('abort', abandoned)
   }
 }

@@ -3,6 +3,7 @@ import { nearHint, processHostKinds, viewOf, workerKinds, type Registry } from '
 import type { WorkflowEngine } from '@daruma/workflow'
 import type { Spawner } from '../parts.ts'
 import type { Programs } from '../programs.ts'
+import { providedTerminal } from '../terminal.ts'
 import type { ProcessHost } from './process-host.ts'
 
 export interface HostsOptions {
@@ -29,6 +30,8 @@ export class Hosts implements Spawner {
     options: SpawnOptions,
     from: Pid | undefined,
   ): Pid | Promise<Pid> {
+    // A command runs on a terminal even where the app declares none.
+    if (host === providedTerminal) return this.#processHost(host).spawn(target, args, options, from)
     const entry = this.#options.registry.get(host)
     const kind = entry?.kind ?? ''
     if ((processHostKinds as readonly string[]).includes(kind))

@@ -39,7 +39,12 @@ export function refusePut(store: string, key: string, found: string | undefined,
   }
   if (options.ifVersion === undefined || options.ifVersion === found) return
   const now = found === undefined ? 'is not there (any more)' : `is of version ${found}`
-  throw new AppError('conflict', `${store}: "${key}" ${now}, asked for ${options.ifVersion}; read it again`, undefined, {
-    retryable: true,
-  })
+  throw new AppError(
+    'conflict',
+    `${store}: "${key}" ${now}, asked for ${options.ifVersion}; read it again`,
+    undefined,
+    {
+      retryable: true,
+    },
+  )
 }

@@ -39,7 +39,7 @@ export function requestGroups(parts: NodeParts, options: RequestGroupsOptions = 
   const bus = new EventBus(parts.system)
   const terminals = new Terminals(parts.system, options.terminal ?? process)
   const queues = new QueueBroker(parts)
-  const exchanges = new Exchanges(parts)
+  const exchanges = new Exchanges()
   return {
     groups: [
       namesRequests(parts),

@@ -29,7 +29,10 @@ export class InputReader {
       let searched = 0
       for (;;) {
         const at = this.#rest.indexOf(newline, searched)
-        if (at >= 0) return this.#take(at + 1).toString('utf8').replace(/\r?\n$/, '')
+        if (at >= 0)
+          return this.#take(at + 1)
+            .toString('utf8')
+            .replace(/\r?\n$/, '')
         searched = this.#rest.length
         if (!(await this.#more())) break
       }

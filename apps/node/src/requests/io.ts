@@ -42,9 +42,14 @@ export class Terminals {
   of(pid: Pid): Attached {
     const attached = this.#attached.get(String(pid))
     if (attached !== undefined) return attached
-    throw new AppError('unavailable', 'this process has no terminal; only the process of a command has one', undefined, {
-      retryable: false,
-    })
+    throw new AppError(
+      'unavailable',
+      'this process has no terminal; only the process of a command has one',
+      undefined,
+      {
+        retryable: false,
+      },
+    )
   }
 }
 

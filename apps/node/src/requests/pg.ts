@@ -1,51 +1,58 @@
 import { behavior, next, programMessage, type ActorSystem, type GroupNotice, type Notice } from '@daruma/actors'
-import { AppError, type Pid, type Ref } from '@daruma/protocol'
+import { AppError, samePid, type Pid, type Ref } from '@daruma/protocol'
 import { viewOf, type PgScope, type Registry } from '@daruma/registry'
 import type { NodeParts } from '../parts.ts'
 import type { RequestHandlers } from './table.ts'
 
 /**
- * Process groups, over the groups of the actor system: those of the default scope are the system's own, so that Lua and
- * TypeScript processes meet in them. A `pg.scope` entry has groups of its own. On a single node all members are local.
+ * Process groups: each `pg.scope` entry has groups of its own, kept by the actor system under `groupName`, so that
+ * TypeScript actors can join them, too. A process leaves by ending. On a single node all members are local.
  */
 export function pgRequests(parts: Pick<NodeParts, 'system' | 'registry'>): RequestHandlers {
   const { system, registry } = parts
+  const { groups } = system
   const watchers = new GroupWatchers(system)
 
   return {
-    'pg.join': ({ scope: id, groups }, scope) => {
-      const limits = limitsOf(registry, id)
-      const keys = groups.map((group) => keyOf(id, group))
+    'pg.open': ({ scope: id }) => {
+      scopeOf(registry, id)
+      return null
+    },
+    'pg.join': ({ scope: id, groups: names }, scope) => {
       // All or none: what is refused is found out before the first is joined.
-      refuseOverLimits(system, id, keys, scope.self, limits)
-      for (const key of keys) {
-        watchers.beforeJoin(key)
-        system.groups.join(key, scope.self)
+      refuseOverLimits(system, id, names, scope.self, scopeOf(registry, id))
+      for (const name of names) {
+        watchers.beforeJoin(id, name)
+        groups.join(groupName(id, name), scope.self)
       }
       return null
     },
-    'pg.leave': ({ scope: id, groups }, scope) => {
-      limitsOf(registry, id)
-      for (const group of groups) system.groups.leave(keyOf(id, group), scope.self)
-      return null
+    'pg.leave': ({ scope: id, groups: names }, scope) => {
+      scopeOf(registry, id)
+      const left = names.filter((name) => groups.leave(groupName(id, name), scope.self))
+      if (left.length > 0) return null
+      throw new AppError('invalid', `this process is in no group ${names.join(', ')} of ${id}`, undefined, {
+        retryable: false,
+      })
     },
     'pg.members': ({ scope: id, group }) => {
-      limitsOf(registry, id)
-      return system.groups.members(keyOf(id, group))
+      scopeOf(registry, id)
+      return groups.members(groupName(id, group))
     },
     'pg.groups': ({ scope: id }) => {
-      limitsOf(registry, id)
+      scopeOf(registry, id)
       return groupsOf(system, id)
     },
     'pg.broadcast': ({ scope: id, group, topic, payload }, scope) => {
-      limitsOf(registry, id)
-      return system.groups.broadcast(keyOf(id, group), programMessage(topic, payload, scope.self))
+      scopeOf(registry, id)
+      groups.broadcast(groupName(id, group), programMessage(topic, payload, scope.self))
+      return null
     },
     'pg.monitor': ({ scope: id, group, topic }, scope) => {
-      limitsOf(registry, id)
+      scopeOf(registry, id)
       const names = group === undefined ? groupsOf(system, id) : [group]
       watchers.watch({ pid: scope.self, scope: id, group, topic })
-      return Object.fromEntries(names.map((name) => [name, system.groups.members(keyOf(id, name))]))
+      return Object.fromEntries(names.map((name) => [name, groups.members(groupName(id, name))]))
     },
     'pg.demonitor': ({ topic }, scope) => {
       watchers.unwatch(scope.self, topic)
@@ -54,53 +61,51 @@ export function pgRequests(parts: Pick<NodeParts, 'system' | 'registry'>): Reque
   }
 }
 
-/** Groups of a scope stand beside the default ones under names that nobody writes. */
-const keyOf = (scope: string | undefined, group: string): string => (scope === undefined ? group : `${scope}\0${group}`)
+/** What the group of a scope is called in the actor system. */
+export const groupName = (scope: string, group: string): string => `${scope}\0${group}`
 
-function splitKey(key: string): { readonly scope: string | undefined; readonly group: string } {
-  const at = key.indexOf('\0')
-  return at < 0 ? { scope: undefined, group: key } : { scope: key.slice(0, at), group: key.slice(at + 1) }
+function splitName(name: string): { readonly scope: string; readonly group: string } {
+  const at = name.indexOf('\0')
+  return { scope: name.slice(0, Math.max(at, 0)), group: name.slice(at + 1) }
 }
 
-function groupsOf(system: ActorSystem, scope: string | undefined): readonly string[] {
-  const inhabited = system.groups.names().filter((key) => system.groups.members(key).length > 0)
-  return inhabited.map(splitKey).flatMap((each) => (each.scope === scope ? [each.group] : []))
+function groupsOf({ groups }: ActorSystem, scope: string): readonly string[] {
+  const inhabited = groups.names().filter((name) => groups.members(name).length > 0)
+  return inhabited.map(splitName).flatMap((each) => (each.scope === scope ? [each.group] : []))
 }
 
-function limitsOf(registry: Registry, scope: string | undefined): PgScope | undefined {
-  if (scope === undefined) return undefined
-  const entry = registry.get(scope)
+function scopeOf(registry: Registry, id: string): PgScope {
+  const entry = registry.get(id)
   if (entry?.kind === 'pg.scope') return viewOf(entry, 'pg.scope')
   const hint = entry === undefined ? '' : `: it is a ${entry.kind}`
-  throw new AppError('not_found', `no pg.scope ${scope}${hint}`, undefined, { retryable: false })
+  throw new AppError('not_found', `no pg.scope ${id}${hint}`, undefined, { retryable: false })
 }
 
 function refuseOverLimits(
   system: ActorSystem,
-  scope: string | undefined,
-  keys: readonly string[],
+  scope: string,
+  wanted: readonly string[],
   pid: Pid,
-  limits: PgScope | undefined,
+  { maxGroups, maxMembersPerGroup }: PgScope,
 ): void {
-  if (limits === undefined) return
-  const { maxGroups, maxMembersPerGroup } = limits
   const refuse = (what: string): never => {
     throw new AppError('rate_limited', `${scope}: ${what}`, undefined, { retryable: true })
   }
-  const known = new Set(groupsOf(system, scope).map((group) => keyOf(scope, group)))
-  const total = new Set([...known, ...keys]).size
-  if (maxGroups > 0 && total > known.size && total > maxGroups) refuse(`it may have ${maxGroups} groups`)
-  for (const key of keys) {
-    const members = system.groups.members(key)
-    if (maxMembersPerGroup > 0 && members.length >= maxMembersPerGroup && !members.some((member) => member === pid)) {
-      refuse(`the group ${splitKey(key).group} may have ${maxMembersPerGroup} members`)
+  const known = groupsOf(system, scope)
+  const total = new Set([...known, ...wanted]).size
+  if (maxGroups > 0 && total > known.length && total > maxGroups) refuse(`it may have ${maxGroups} groups`)
+  if (maxMembersPerGroup === 0) return
+  for (const group of wanted) {
+    const members = system.groups.members(groupName(scope, group))
+    if (members.length >= maxMembersPerGroup && !members.some((member) => samePid(member, pid))) {
+      refuse(`the group ${group} may have ${maxMembersPerGroup} members`)
     }
   }
 }
 
 interface Watch {
   readonly pid: Pid
-  readonly scope: string | undefined
+  readonly scope: string
   /** Undefined: all groups of the scope. */
   readonly group: string | undefined
   readonly topic: string
@@ -132,8 +137,8 @@ class GroupWatchers {
       })
     }
     this.#watches.get(pid)!.set(watch.topic, watch)
-    if (watch.group !== undefined) this.#hear(keyOf(watch.scope, watch.group))
-    else for (const group of groupsOf(this.#system, watch.scope)) this.#hear(keyOf(watch.scope, group))
+    const groups = watch.group === undefined ? groupsOf(this.#system, watch.scope) : [watch.group]
+    for (const group of groups) this.#hear(groupName(watch.scope, group))
   }
 
   unwatch(pid: Pid, topic: string): void {
@@ -142,26 +147,27 @@ class GroupWatchers {
   }
 
   /** A group that is about to get its first member is of no use to those who watch all of them unless it is heard now. */
-  beforeJoin(key: string): void {
-    if (!this.#heard.has(key) && this.#interested(key).length > 0) this.#hear(key)
+  beforeJoin(scope: string, group: string): void {
+    const name = groupName(scope, group)
+    if (!this.#heard.has(name) && this.#interested(name).length > 0) this.#hear(name)
   }
 
-  #interested(key: string): readonly Watch[] {
-    const { scope, group } = splitKey(key)
+  #interested(name: string): readonly Watch[] {
+    const { scope, group } = splitName(name)
     const all = [...this.#watches.values()].flatMap((byTopic) => [...byTopic.values()])
     return all.filter((watch) => watch.scope === scope && (watch.group === undefined || watch.group === group))
   }
 
-  #hear(key: string): void {
-    if (this.#heard.has(key)) return
-    this.#heard.set(key, this.#system.groups.monitor(key, this.#living()).ref)
+  #hear(name: string): void {
+    if (this.#heard.has(name)) return
+    this.#heard.set(name, this.#system.groups.monitor(name, this.#living()).ref)
   }
 
   #forgetUnwatched(): void {
-    for (const [key, ref] of this.#heard) {
-      if (this.#interested(key).length > 0) continue
+    for (const [name, ref] of this.#heard) {
+      if (this.#interested(name).length > 0) continue
       this.#system.groups.demonitor(ref)
-      this.#heard.delete(key)
+      this.#heard.delete(name)
     }
   }
 
@@ -180,8 +186,9 @@ class GroupWatchers {
     ))
   }
 
-  #tell({ group: key, change, pid }: GroupNotice): void {
-    const event = { kind: change === 'joined' ? 'join' : 'leave', group: splitKey(key).group, pids: [pid] }
-    for (const watch of this.#interested(key)) this.#system.cast(watch.pid, programMessage(watch.topic, [event]))
+  #tell({ group: name, change, pid }: GroupNotice): void {
+    const { group } = splitName(name)
+    const event = { system: 'pg', kind: `member.${change}`, path: group, data: { Group: group, PIDs: [pid] } }
+    for (const watch of this.#interested(name)) this.#system.cast(watch.pid, programMessage(watch.topic, [event]))
   }
 }

@@ -2,11 +2,10 @@ import { AppError, uuidFrom, type EntryId } from '@daruma/protocol'
 import { isRecord, nearHint, viewOf, type Entry, type Queue } from '@daruma/registry'
 import type { NodeParts } from '../parts.ts'
 
-/** What a consumer's function gets beside the payload. */
 export interface QueueMessage {
   readonly id: string
   readonly queue: string
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, unknown>>
   readonly payload: unknown
   /** 1 at first. */
   readonly attempt: number
@@ -17,6 +16,12 @@ export type BrokerParts = Pick<NodeParts, 'registry' | 'functions' | 'logger' | 
 export interface Consuming {
   /** Takes no more and resolves when the calls that run have ended; after `deadlineMs` they are given up. */
   stop(deadlineMs: number): Promise<void>
+}
+
+interface Delivery {
+  readonly message: QueueMessage
+  /** By the function itself, before it ended: what it ends with does not count then. */
+  isSettled: boolean
 }
 
 interface MemoryQueue {
@@ -34,6 +39,8 @@ const defaultMaxLength = 10_000
 export class QueueBroker {
   readonly #parts: BrokerParts
   readonly #queues = new Map<string, MemoryQueue>()
+  /** Those whose function runs, by message id. */
+  readonly #deliveries = new Map<string, Delivery>()
 
   constructor(parts: BrokerParts) {
     this.#parts = parts
@@ -46,7 +53,7 @@ export class QueueBroker {
    * @throws AppError not_found - no such queue; unavailable - its driver is not offered here; rate_limited - it holds its
    *   `driver_options.memory.max_length` (10_000) messages
    */
-  publish(id: string, payload: unknown, headers: Readonly<Record<string, string>>): void {
+  publish(id: string, payload: unknown, headers: Readonly<Record<string, unknown>>): void {
     const view = this.#view(id)
     const queue = this.#queue(id)
     const maxLength = maxLengthOf(view)
@@ -60,7 +67,8 @@ export class QueueBroker {
   }
 
   /**
-   * Calls the consumer's function with `(payload, {id, queue, headers, attempt})`, `concurrency` at a time, until stopped.
+   * Calls the consumer's function with the payload, `concurrency` at a time, until stopped. What else there is to know of
+   * a message the function finds in its context (`queue.message()` in Lua).
    *
    * @throws AppError as publish
    */
@@ -68,11 +76,15 @@ export class QueueBroker {
     const { queue: id, func, concurrency } = viewOf(entry, 'queue.consumer')
     this.#view(id)
     const handle = async (message: QueueMessage, signal: AbortSignal): Promise<void> => {
+      const delivery: Delivery = { message, isSettled: false }
+      this.#deliveries.set(message.id, delivery)
       try {
         const { payload, ...about } = message
-        await this.#parts.functions.call(func, [payload, about], { context, signal })
+        await this.#parts.functions.call(func, [payload], { context: { ...context, '@queue': about }, signal })
       } catch (error) {
-        this.#failed(message, error)
+        if (!delivery.isSettled) this.#failed(message, error instanceof Error ? error.message : String(error))
+      } finally {
+        this.#deliveries.delete(message.id)
       }
     }
     const consumer = new Consumer(concurrency, handle, () => {
@@ -91,9 +103,24 @@ export class QueueBroker {
     }
   }
 
-  /** Messages that nobody took yet. */
-  waiting(id: string): number {
-    return this.#queues.get(id)?.waiting.length ?? 0
+  /** Settles a delivery before its function has ended. @throws AppError not_found - it is not being delivered */
+  settle(messageId: string, how: 'ack' | 'nack'): void {
+    const delivery = this.#deliveries.get(messageId)
+    if (delivery === undefined || delivery.isSettled) {
+      throw new AppError('not_found', `message ${messageId} is not being delivered`, undefined, { retryable: false })
+    }
+    delivery.isSettled = true
+    if (how === 'ack') return
+    this.#failed(delivery.message, 'its function refused it')
+    this.#feed(this.#queue(delivery.message.queue))
+  }
+
+  /** @throws AppError as publish */
+  info(id: string): { readonly messages: number; readonly consumers: number; readonly running: number } {
+    this.#view(id)
+    const { waiting, consumers } = this.#queue(id)
+    const running = [...this.#deliveries.values()].filter(({ message }) => message.queue === id)
+    return { messages: waiting.length, consumers: consumers.size, running: running.length }
   }
 
   #feed({ waiting, consumers }: MemoryQueue): void {
@@ -104,10 +131,9 @@ export class QueueBroker {
     }
   }
 
-  #failed(message: QueueMessage, error: unknown): void {
+  #failed(message: QueueMessage, why: string): void {
     const { logger, registry } = this.#parts
     const { queue: id, attempt } = message
-    const why = error instanceof Error ? error.message : String(error)
     const dead = registry.get(id) === undefined ? undefined : this.#view(id).deadLetter
     if (dead !== undefined && attempt < dead.maxAttempts) {
       logger.log('warn', `queue ${id}: attempt ${attempt} failed: ${why}`, { messageId: message.id })
@@ -133,7 +159,10 @@ export class QueueBroker {
     const entry = registry.get(id)
     if (entry?.kind !== 'queue.queue') {
       const known = registry.entries().filter(({ kind }) => kind === 'queue.queue')
-      const near = nearHint(id, known.map((each) => each.id as EntryId))
+      const near = nearHint(
+        id,
+        known.map((each) => each.id as EntryId),
+      )
       const hint = entry !== undefined ? `: it is a ${entry.kind}` : near === undefined ? '' : `; ${near}`
       throw new AppError('not_found', `no queue ${id}${hint}`, undefined, { retryable: false })
     }

@@ -9,5 +9,14 @@ export function queueRequests(broker: QueueBroker): RequestHandlers {
       broker.publish(queue, payload, headers)
       return null
     },
+    'queue.info': ({ queue }) => broker.info(queue),
+    'queue.ack': ({ message }) => {
+      broker.settle(message, 'ack')
+      return null
+    },
+    'queue.nack': ({ message }) => {
+      broker.settle(message, 'nack')
+      return null
+    },
   }
 }

@@ -51,9 +51,14 @@ export class KvStore implements EntryStore {
   }
 
   list(_options: ListOptions): Listing {
-    throw new AppError('unavailable', `${this.id}: the keys of a store.kv cannot be listed; keep a list of them`, undefined, {
-      retryable: false,
-    })
+    throw new AppError(
+      'unavailable',
+      `${this.id}: the keys of a store.kv cannot be listed; keep a list of them`,
+      undefined,
+      {
+        retryable: false,
+      },
+    )
   }
 
   async #read(key: string): Promise<Stored | undefined> {

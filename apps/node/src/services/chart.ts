@@ -40,6 +40,8 @@ function groupLines(group: ChartState, indent: string): string[] {
   for (const state of Object.values(group.states)) {
     const inner = groupLines(state, `${indent}  `)
     if (inner.length > 0) lines.push(`${indent}state ${state.key} {`, ...inner, `${indent}}`)
+    // Named in its group, or its first arrow would draw it outside.
+    else if (state.key !== first?.key && indent.length > 2) lines.push(`${indent}${state.key}`)
   }
   return lines
 }

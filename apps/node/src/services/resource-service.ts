@@ -17,11 +17,11 @@ export function resourceService<T>(id: string, resource: Resource<T>): Service {
     id,
     async start(signal) {
       const opened = await resource.open(signal)
-      const { kill } = resource
+      const kill = resource.kill?.bind(resource)
       const ended = resource.ended?.(opened)
       return {
         stop: async (deadlineMs) => resource.close(opened, deadlineMs),
-        ...(kill === undefined ? {} : { kill: () => kill.call(resource, opened) }),
+        ...(kill === undefined ? {} : { kill: () => kill(opened) }),
         ...(ended === undefined ? {} : { ended }),
       }
     },

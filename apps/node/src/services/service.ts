@@ -22,8 +22,11 @@ export interface Run {
   readonly pid?: Pid
   /** Settles when the run is over: resolves if it ended well, rejects if it failed. Absent: it ends only when stopped. */
   readonly ended?: Promise<void>
-  /** Asks it to end and resolves when it has. After `deadlineMs` it is killed. */
+  /** Asks it to end and resolves when it has. Called once. After `deadlineMs` it is killed. */
   stop(deadlineMs: number): Promise<void>
-  /** Ends it at once; over when this returns. Must not throw. Absent: `stop(0)`, whose outcome is not waited for. */
+  /**
+   * Ends it at once, whether it was asked to stop before or not; over when this returns. Must not throw. Absent: `stop(0)`,
+   * unless it was asked before; nothing then waits for its end but `stopAll`, a second longer.
+   */
   kill?(): void
 }

@@ -1,4 +1,12 @@
-import { AppError, formatDurationMs, type Clock, type EntryId, type Logger, type Rng } from '@daruma/protocol'
+import {
+  AppError,
+  formatDurationMs,
+  type CancelTimer,
+  type Clock,
+  type EntryId,
+  type Logger,
+  type Rng,
+} from '@daruma/protocol'
 import { nearHint, type Entry } from '@daruma/registry'
 import type { ServiceState } from '../service-lifecycle.ts'
 import { lifecycleOf } from './lifecycle-of.ts'
@@ -19,7 +27,8 @@ export interface Services {
   startAll(): Promise<Report>
   /**
    * Stops all services, each when those that require it have stopped. What still runs after `deadlineMs` is killed, in the
-   * same order; on a second call, everything is at once. Nothing starts afterwards. Never rejects.
+   * same order; on a second call, everything is at once. What cannot be killed, such as a store that closes, has a second
+   * more; then this resolves all the same. Nothing starts afterwards. Never rejects.
    */
   stopAll(deadlineMs: number): Promise<Report>
   /**
@@ -47,6 +56,9 @@ export interface ServicesOptions {
 export function createServices(options: ServicesOptions): Services {
   return new Keeper(options)
 }
+
+/** For closes and starts that cannot be cut short, beyond the deadline of all services. */
+const leftoverMs = 1_000
 
 interface Waiter {
   readonly units: readonly ServiceUnit[]
@@ -111,13 +123,13 @@ class Keeper implements Services {
       // Asked first and killed then, so that the report tells of those that were killed.
       const report = this.#down(this.#all)
       this.#killAll('stopped by force')
-      return report
+      return this.#withoutLeftovers(report)
     }
     this.#isClosing = true
     this.#closeByMs = this.#clock.monotonicMs() + deadlineMs
     const late = `not stopped within the ${formatDurationMs(deadlineMs)} that all services have together`
     const cancel = this.#clock.after(deadlineMs, () => this.#killAll(late))
-    return this.#down(this.#all).finally(cancel)
+    return this.#withoutLeftovers(this.#down(this.#all).finally(cancel))
   }
 
   status(): ServiceStatus[] {
@@ -161,6 +173,18 @@ class Keeper implements Services {
     )
   }
 
+  /** Whoever closes what services stand on must not do so under one that still ends. */
+  async #withoutLeftovers(report: Promise<Report>): Promise<Report> {
+    const found = await report
+    const leftovers = this.#all.flatMap((unit) => unit.leftovers)
+    if (leftovers.length === 0) return found
+    let cancel!: CancelTimer
+    const tooLong = new Promise<void>((resolve) => (cancel = this.#clock.after(leftoverMs, resolve)))
+    await Promise.race([Promise.all(leftovers), tooLong])
+    cancel()
+    return found
+  }
+
   #settled(units: readonly ServiceUnit[], isDone: (unit: ServiceUnit) => boolean): Promise<void> {
     return new Promise((done) => {
       this.#waiters.add({ units, isDone, done })
@@ -174,10 +198,9 @@ class Keeper implements Services {
   }
 
   #killAll(reason: string): void {
-    for (const unit of this.#all.toReversed()) {
-      unit.stopPending = false
-      unit.send({ type: 'kill', reason })
-    }
+    // Nobody is asked politely any more, however free the way becomes.
+    for (const unit of this.#all) unit.stopPending = false
+    for (const unit of this.#all.toReversed()) unit.send({ type: 'kill', reason })
   }
 
   // The order

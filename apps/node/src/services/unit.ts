@@ -34,6 +34,8 @@ interface Attempt {
   fate: 'wanted' | 'stopping' | 'killed'
   stopWithinMs: number
   run: Run | undefined
+  /** From the moment it is asked to stop. Asked once. */
+  stopped: Promise<void> | undefined
 }
 
 /** One service under its chart: performs what the chart decides, and tells it what happened. */
@@ -52,6 +54,9 @@ export class ServiceUnit {
   #dueMs: number | undefined = undefined
   #attempt: Attempt | undefined = undefined
   #cancelTimer: CancelTimer | undefined = undefined
+  /** A run without `kill` that ends in its own time. Never rejects. */
+  #closing: Promise<void> | undefined = undefined
+  readonly #leftovers = new Set<Promise<unknown>>()
 
   constructor(parts: UnitParts) {
     this.id = parts.service.id
@@ -84,6 +89,11 @@ export class ServiceUnit {
     return factsOf(this.#snapshot).wasKilled
   }
 
+  /** What was killed and has not ended all the same: closes and starts that nobody can cut short. None rejects. */
+  get leftovers(): readonly Promise<unknown>[] {
+    return [...this.#leftovers]
+  }
+
   get status(): ServiceStatus {
     const facts = factsOf(this.#snapshot)
     const pid = this.state === 'running' ? this.#attempt?.run?.pid : undefined
@@ -114,9 +124,18 @@ export class ServiceUnit {
   #perform(effect: ServiceEffect): void {
     switch (effect.kind) {
       case 'start_run': {
-        const attempt: Attempt = { abort: new AbortController(), fate: 'wanted', stopWithinMs: 0, run: undefined }
+        const attempt: Attempt = {
+          abort: new AbortController(),
+          fate: 'wanted',
+          stopWithinMs: 0,
+          run: undefined,
+          stopped: undefined,
+        }
         this.#attempt = attempt
-        return void this.#start(attempt)
+        // A start is watched from its first moment: killed, it may be left over.
+        const started = this.#start(attempt)
+        attempt.abort.signal.addEventListener('abort', () => this.#leave(started), { once: true })
+        return
       }
       case 'stop_run':
         return this.#askToStop(effect.deadlineMs)
@@ -152,6 +171,11 @@ export class ServiceUnit {
   // From here on attempts. What an attempt tells is heard only while it is the current one: see `#tell`.
 
   async #start(attempt: Attempt): Promise<void> {
+    if (this.#closing !== undefined) {
+      // What cannot be killed is not started beside itself.
+      await this.#closing
+      if (attempt.fate !== 'wanted') return this.#over(attempt)
+    }
     let run: Run
     try {
       run = await this.#parts.service.start(attempt.abort.signal)
@@ -159,15 +183,13 @@ export class ServiceUnit {
       return this.#over(attempt, error)
     }
     attempt.run = run
-    // Caught here and now, so that no end goes unhandled whatever becomes of the attempt.
-    const ended = run.ended?.then(
+    run.ended?.then(
       () => this.#over(attempt),
       (error: unknown) => this.#over(attempt, error),
     )
-    if (attempt.fate === 'killed') killRun(run)
-    else if (attempt.fate === 'stopping') await this.#stop(attempt, run)
-    else this.#tell(attempt, { type: 'up', nowMs: this.#parts.clock.monotonicMs() })
-    await ended
+    if (attempt.fate === 'wanted') return this.#tell(attempt, { type: 'up', nowMs: this.#parts.clock.monotonicMs() })
+    if (attempt.fate === 'stopping') return this.#stop(attempt, run)
+    return this.#killRun(attempt, run)
   }
 
   #askToStop(deadlineMs: number): void {
@@ -179,13 +201,12 @@ export class ServiceUnit {
     else void this.#stop(attempt, attempt.run)
   }
 
-  async #stop(attempt: Attempt, run: Run): Promise<void> {
-    try {
-      await run.stop(attempt.stopWithinMs)
-      this.#over(attempt)
-    } catch (error) {
-      this.#tell(attempt, { type: 'stop_failed', failure: failureOf(error) })
-    }
+  #stop(attempt: Attempt, run: Run): Promise<void> {
+    attempt.stopped = new Promise<void>((resolve) => resolve(run.stop(attempt.stopWithinMs))).then(
+      () => this.#over(attempt),
+      (error: unknown) => this.#tell(attempt, { type: 'stop_failed', failure: failureOf(error) }),
+    )
+    return attempt.stopped
   }
 
   #kill(): void {
@@ -193,8 +214,24 @@ export class ServiceUnit {
     this.#attempt = undefined
     if (attempt === undefined) return
     attempt.fate = 'killed'
-    attempt.abort.abort()
-    if (attempt.run !== undefined) killRun(attempt.run)
+    if (attempt.run === undefined) attempt.abort.abort()
+    else void this.#killRun(attempt, attempt.run)
+  }
+
+  /** Resolves when the run is over. */
+  async #killRun(attempt: Attempt, run: Run): Promise<void> {
+    if (run.kill !== undefined) return run.kill()
+    attempt.stopWithinMs = 0
+    const stopped = attempt.stopped ?? this.#stop(attempt, run)
+    this.#closing = stopped
+    this.#leave(stopped)
+    await stopped
+    if (this.#closing === stopped) this.#closing = undefined
+  }
+
+  #leave(ending: Promise<void>): void {
+    const leftover = ending.finally(() => this.#leftovers.delete(leftover))
+    this.#leftovers.add(leftover)
   }
 
   /** The attempt has no run any more. */
@@ -211,9 +248,4 @@ export class ServiceUnit {
   #tell(attempt: Attempt, event: ServiceEvent): void {
     if (attempt === this.#attempt) this.send(event)
   }
-}
-
-function killRun(run: Run): void {
-  if (run.kill !== undefined) return run.kill()
-  void run.stop(0).catch(() => undefined)
 }

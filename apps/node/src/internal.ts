@@ -1,0 +1,2 @@
+export * from './index.ts'
+export { askNode, controlPath } from './control.ts'
