@@ -18,6 +18,28 @@ function base64.encode(data) end
 ---@return any error
 function base64.decode(text) end
 
+---Compression: gzip, zlib, raw deflate, brotli.
+---@class compresslib
+compress = {}
+
+compress.gzip = {}
+
+---`compress.gzip.encode(data, {level}?) -> bytes | nil, error`
+---Also compress.zlib, compress.deflate and compress.brotli. Levels 1-9, of brotli 0-11; 6 unless said otherwise.
+---@param data any
+---@param arg2? any
+---@return any
+---@return any error
+function compress.gzip.encode(data, arg2) end
+
+---`compress.gzip.decode(data, {max_size}?) -> bytes | nil, error`
+---Also compress.zlib, compress.deflate and compress.brotli. At most max_size bytes (128 MiB): beyond, Internal.
+---@param data any
+---@param arg2? any
+---@return any
+---@return any error
+function compress.gzip.decode(data, arg2) end
+
 ---Services by contract: a binding says which function answers which method.
 ---@class contractlib
 contract = {}

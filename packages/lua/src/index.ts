@@ -1,0 +1,6 @@
+export { createLua } from './lua.ts'
+export type { LuaOptions, LuaRuntime } from './lua.ts'
+export type { CodeKind, LuaDefinition } from './definition.ts'
+export type { Engine, Limits } from './engine.ts'
+export type { LuaModule, ModuleEnv } from './modules/support/module.ts'
+export type * from './modules/requests.ts'
