@@ -8,7 +8,7 @@ import { readConfig, type ConfigFlags, type NodeConfig } from './config.ts'
 import { controlMethods } from './control-methods.ts'
 import { serveControl, type ControlServer } from './control.ts'
 import { invalidApp } from './failures.ts'
-import { activityExecutor } from './hosts/activities.ts'
+import { Activities } from './hosts/activities.ts'
 import { FunctionHost } from './hosts/function-host.ts'
 import { programHandlers } from './hosts/handlers.ts'
 import { ProcessHost } from './hosts/process-host.ts'
@@ -151,13 +151,14 @@ export async function boot(app: App, options: BootOptions = {}): Promise<Running
     logger,
   }
   const requests = requestGroups(parts)
+  const activities = new Activities(functions)
   handlers = programHandlers({
     programs,
     functions,
     spawner,
     engines,
     workflowPids: new WorkflowPids(directory, engines, system),
-    request: requestTable(requests.groups),
+    request: requestTable([...requests.groups, activities.requests()]),
   })
 
   const openWorker = async (entry: Entry): Promise<WorkflowEngine> => {
@@ -171,7 +172,7 @@ export async function boot(app: App, options: BootOptions = {}): Promise<Running
         const known = registry.get(type)
         return known?.kind === 'workflow.lua' ? programs.factory(type, ['workflow.lua']) : undefined
       },
-      executor: activityExecutor(() => functions),
+      executor: activities,
       directory,
       client: view.client,
       host: entry.id,

@@ -92,27 +92,23 @@ export async function askNode(
   params: Record<string, unknown> = {},
 ): Promise<unknown> {
   const path = controlPath(dataFolder)
-  const reply = await new Promise<Reply>((done, failed) => {
-    const outgoing = httpRequest({ socketPath: path, method: 'POST', path: '/' }, (incoming) => {
-      bodyOf(incoming)
-        .then((text) => done(JSON.parse(text) as Reply))
-        .catch(failed)
-    })
-    outgoing.once('error', (error: NodeJS.ErrnoException) => {
-      const gone = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
-      failed(
-        new AppError(
-          'unavailable',
-          gone
-            ? `no node runs with the data folder ${resolve(dataFolder)}; start it with: daruma run <dir>`
-            : error.message,
-        ),
-      )
-    })
-    outgoing.end(JSON.stringify({ method, params }))
-  })
+  const reply = JSON.parse(await bodyOf(await post(path, JSON.stringify({ method, params }), dataFolder))) as Reply
   if ('error' in reply) throw fromWire(reply.error)
   return reply.result
+}
+
+function post(path: string, body: string, dataFolder: string): Promise<IncomingMessage> {
+  return new Promise((answered, failed) => {
+    const outgoing = httpRequest({ socketPath: path, method: 'POST', path: '/' }, answered)
+    outgoing.once('error', (error: NodeJS.ErrnoException) => {
+      const isGone = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
+      const message = isGone
+        ? `no node runs with the data folder ${resolve(dataFolder)}; start it with: daruma run <dir>`
+        : `the node of ${resolve(dataFolder)} does not answer: ${error.message}`
+      failed(new AppError('unavailable', message))
+    })
+    outgoing.end(body)
+  })
 }
 
 /** What JSON has no form for, as text. */

@@ -51,7 +51,7 @@ export async function runEntry(
   host: string | undefined,
   args: readonly string[],
 ): Promise<number> {
-  const { parts, requests } = node
+  const { parts } = node
   const entry = parts.registry.get(id)
   if (entry === undefined) {
     const near = nearHint(

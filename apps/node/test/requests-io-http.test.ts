@@ -29,7 +29,7 @@ describe('io', () => {
     expect(command.ask('io.args', null)).toEqual(['--fast'])
     command.ask('io.write', { stream: 'stdout', data: 'out' })
     command.ask('io.write', { stream: 'stderr', data: new TextEncoder().encode('err') })
-    await command.ask('io.flush', null)
+    await command.later('io.flush', null)
     expect([stdout.text, stderr.text]).toEqual(['out', 'err'])
     expect(await other.failure('io.write', { stream: 'stdout', data: 'x' })).toBe('unavailable')
     expect(await other.failure('io.readline', null)).toBe('unavailable')
@@ -38,14 +38,14 @@ describe('io', () => {
   test('lines and bytes are read in turn, however the input is cut up', async () => {
     const world = new World()
     const { terminals, stdin } = terminal(world)
-    const { ask, pid } = await world.asker(ioRequests(terminals))
+    const { ask, later, pid } = await world.asker(ioRequests(terminals))
     terminals.attach(pid, {})
     const asked = Promise.all([
-      ask('io.readline', null),
-      ask('io.readline', null),
-      ask('io.read', { maxBytes: 3 }),
-      ask('io.readline', null),
-      ask('io.readline', null),
+      later('io.readline', null),
+      later('io.readline', null),
+      later('io.read', { maxBytes: 3 }),
+      later('io.readline', null),
+      later('io.readline', null),
     ])
     for (const part of ['fir', 'st\r\nsec', 'ond\nbytes and', ' rest']) stdin.write(part)
     stdin.end()
@@ -57,7 +57,7 @@ describe('io', () => {
       'es and rest',
       null,
     ])
-    expect(await ask('io.read', { maxBytes: 10 })).toHaveLength(0)
+    expect(await later('io.read', { maxBytes: 10 })).toHaveLength(0)
   })
 
   test('who writes faster than it is read waits', async () => {
@@ -67,7 +67,7 @@ describe('io', () => {
     const { ask, pid } = await world.asker(ioRequests(terminals))
     terminals.attach(pid, { stdout: slow })
     expect(ask('io.write', { stream: 'stdout', data: 'abc' })).toBe(null)
-    const waiting = ask('io.write', { stream: 'stdout', data: 'defgh' })
+    const waiting: unknown = ask('io.write', { stream: 'stdout', data: 'defgh' })
     expect(waiting).toBeInstanceOf(Promise)
     slow.resume()
     expect(await waiting).toBe(null)
@@ -92,17 +92,17 @@ describe('http.request', () => {
       response.setHeader('x-method', request.method!)
       response.end('héllo')
     })
-    const { ask } = await new World().asker(httpClientRequests(new World()))
-    const answer = await ask('http.request', { method: 'GET', url: `${url}/old`, headers: {} })
+    const { later } = await new World().asker(httpClientRequests(new World()))
+    const answer = await later('http.request', { method: 'GET', url: `${url}/old`, headers: {} })
     expect(answer).toMatchObject({ statusCode: 200, body: 'héllo', cookies: { a: '1', b: 'two' }, url: `${url}/new` })
     expect(answer.headers['x-method']).toBe('GET')
   })
 
   test('bodies go out and come back as bytes', async () => {
     const url = await serve((request, response) => void request.pipe(response))
-    const { ask } = await new World().asker(httpClientRequests(new World()))
+    const { later } = await new World().asker(httpClientRequests(new World()))
     const body = Uint8Array.of(0xff, 0, 1)
-    const answer = await ask('http.request', { method: 'POST', url, headers: {}, body })
+    const answer = await later('http.request', { method: 'POST', url, headers: {}, body })
     expect(answer.body).toEqual(body)
   })
 

@@ -113,20 +113,20 @@ describe('env', () => {
 
   test('programs see what the app declares, by variable name or entry id, and nothing else', async () => {
     const world = new World(storages)
-    const { ask, failure } = await world.asker(envRequests(world, { environment, folder: folder() }))
-    expect(await ask('env.get', { key: 'HOME_DIR' })).toBe('/home/me')
-    expect(await ask('env.get', { key: 'app:home' })).toBe('/home/me')
-    expect(await ask('env.get', { key: 'app:token' })).toBe('t')
+    const { later, failure } = await world.asker(envRequests(world, { environment, folder: folder() }))
+    expect(await later('env.get', { key: 'HOME_DIR' })).toBe('/home/me')
+    expect(await later('env.get', { key: 'app:home' })).toBe('/home/me')
+    expect(await later('env.get', { key: 'app:token' })).toBe('t')
     expect(await failure('env.get', { key: 'SECRET' })).toBe('not_found')
     expect(await failure('env.get', { key: 'NOTE' })).toBe('not_found')
-    expect(await ask('env.all', null)).toEqual({ HOME_DIR: '/home/me', REGION: 'eu', LOCKED: 'x' })
+    expect(await later('env.all', null)).toEqual({ HOME_DIR: '/home/me', REGION: 'eu', LOCKED: 'x' })
   })
 
   test('a router reads in order and writes to its first storage', async () => {
     const world = new World(storages)
-    const { ask } = await world.asker(envRequests(world, { environment, folder: folder() }))
-    await ask('env.set', { key: 'REGION', value: 'us' })
-    expect(await ask('env.get', { key: 'REGION' })).toBe('us')
+    const { later } = await world.asker(envRequests(world, { environment, folder: folder() }))
+    await later('env.set', { key: 'REGION', value: 'us' })
+    expect(await later('env.get', { key: 'REGION' })).toBe('us')
   })
 
   test.each(['LOCKED', 'HOME_DIR'])('%s cannot be set: permission_denied', async (key) => {
@@ -139,9 +139,9 @@ describe('env', () => {
     const world = new World(storages)
     const path = folder()
     writeFileSync(join(path, 'vars.env'), '# mine\nNOTE="a b"\nOTHER=1\n')
-    const { ask } = await world.asker(envRequests(world, { environment, folder: path }))
-    expect(await ask('env.get', { key: 'NOTE' })).toBe('a b')
-    await Promise.all(['c "d"', 'last one'].map((value) => ask('env.set', { key: 'NOTE', value })))
+    const { ask, later } = await world.asker(envRequests(world, { environment, folder: path }))
+    expect(await later('env.get', { key: 'NOTE' })).toBe('a b')
+    await Promise.all(['c "d"', 'last one'].map((value) => later('env.set', { key: 'NOTE', value })))
     expect(readFileSync(join(path, 'vars.env'), 'utf8')).toBe('# mine\nNOTE="last one"\nOTHER=1\n')
   })
 

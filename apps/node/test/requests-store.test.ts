@@ -21,52 +21,52 @@ async function storeWorld(): Promise<{ world: World; asker: Asker }> {
     await lmdb.close()
     rmSync(folder, { recursive: true, force: true })
   })
-  const asker = await world.asker(storeRequests({ ...world, stores: { keyValue: async (name) => lmdb.store(name) } }))
+  const asker = await world.asker(storeRequests(world.with({ stores: { keyValue: async (name) => lmdb.store(name) } })))
   return { world, asker }
 }
 
 describe.each(['app:memory', 'app:disk'])('what every store does: %s', (store) => {
   test('a value is there until it is deleted', async () => {
-    const { ask, failure } = (await storeWorld()).asker
+    const { later, failure } = (await storeWorld()).asker
     expect(await failure('store.get', { store, key: 'k' })).toBe('not_found')
-    await ask('store.set', { store, key: 'k', value: { a: [1, 'two'] } })
-    expect(await ask('store.get', { store, key: 'k' })).toEqual({ a: [1, 'two'] })
-    expect(await ask('store.has', { store, key: 'k' })).toBe(true)
-    expect(await ask('store.delete', { store, key: 'k' })).toBe(true)
-    expect(await ask('store.delete', { store, key: 'k' })).toBe(false)
-    expect(await ask('store.has', { store, key: 'k' })).toBe(false)
+    await later('store.set', { store, key: 'k', value: { a: [1, 'two'] } })
+    expect(await later('store.get', { store, key: 'k' })).toEqual({ a: [1, 'two'] })
+    expect(await later('store.has', { store, key: 'k' })).toBe(true)
+    expect(await later('store.delete', { store, key: 'k' })).toBe(true)
+    expect(await later('store.delete', { store, key: 'k' })).toBe(false)
+    expect(await later('store.has', { store, key: 'k' })).toBe(false)
   })
 
   test('a value with a ttl cannot be read when its time is over', async () => {
     const { world, asker } = await storeWorld()
-    await asker.ask('store.set', { store, key: 'k', value: 1, ttlMs: 1_000 })
+    await asker.later('store.set', { store, key: 'k', value: 1, ttlMs: 1_000 })
     world.clock.advance(999)
-    expect(await asker.ask('store.get', { store, key: 'k' })).toBe(1)
+    expect(await asker.later('store.get', { store, key: 'k' })).toBe(1)
     world.clock.advance(1)
     expect(await asker.failure('store.get', { store, key: 'k' })).toBe('not_found')
   })
 
   test('a put under a condition is made only where the condition holds', async () => {
-    const { ask, failure } = (await storeWorld()).asker
-    const first = await ask('store.put', { store, key: 'k', value: 1, onlyIfAbsent: true })
+    const { later, failure } = (await storeWorld()).asker
+    const first = await later('store.put', { store, key: 'k', value: 1, onlyIfAbsent: true })
     expect(await failure('store.put', { store, key: 'k', value: 2, onlyIfAbsent: true })).toBe('already_exists')
-    const second = await ask('store.put', { store, key: 'k', value: 2, ifVersion: first.version })
+    const second = await later('store.put', { store, key: 'k', value: 2, ifVersion: first.version })
     expect(await failure('store.put', { store, key: 'k', value: 3, ifVersion: first.version })).toBe('conflict')
-    expect(await ask('store.entry', { store, key: 'k' })).toEqual({ key: 'k', value: 2, version: second.version })
+    expect(await later('store.entry', { store, key: 'k' })).toEqual({ key: 'k', value: 2, version: second.version })
   })
 
   test('a version is not given twice, also not to a key that is made anew', async () => {
-    const { ask, failure } = (await storeWorld()).asker
-    const { version } = await ask('store.put', { store, key: 'k', value: 1 })
-    await ask('store.delete', { store, key: 'k' })
+    const { later, failure } = (await storeWorld()).asker
+    const { version } = await later('store.put', { store, key: 'k', value: 1 })
+    await later('store.delete', { store, key: 'k' })
     expect(await failure('store.put', { store, key: 'k', value: 2, ifVersion: version })).toBe('conflict')
-    await ask('store.put', { store, key: 'k', value: 2 })
+    await later('store.put', { store, key: 'k', value: 2 })
     expect(await failure('store.put', { store, key: 'k', value: 3, ifVersion: version })).toBe('conflict')
   })
 
   test('of puts under the same version at once, one is made', async () => {
-    const { ask, failure } = (await storeWorld()).asker
-    const { version } = await ask('store.put', { store, key: 'k', value: 0 })
+    const { later, failure } = (await storeWorld()).asker
+    const { version } = await later('store.put', { store, key: 'k', value: 0 })
     const outcomes = await Promise.all(
       [1, 2, 3].map((value) => failure('store.put', { store, key: 'k', value, ifVersion: version })),
     )
@@ -127,7 +127,7 @@ test('Lua: a store in memory', async () => {
     local _, unknown = store.get("app:memoria")
     return { s:get("k").n, s:has("k"), missing:kind(), tostring(unknown) }
   end`
-  const groups = storeRequests({ ...world, stores: { keyValue: () => Promise.reject(new Error('unused')) } })
+  const groups = storeRequests(world.with({ stores: { keyValue: () => Promise.reject(new Error('unused')) } }))
   expect(await world.run(source, ['store'], groups)).toEqual([
     1,
     true,

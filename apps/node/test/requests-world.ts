@@ -23,6 +23,12 @@ export class World {
     this.registry = createRegistry(entries)
   }
 
+  /** The parts of this world, and further ones. */
+  with<T extends object>(further: T) {
+    const { name, system, registry, clock, rng, logger, functions, lua } = this
+    return { name, system, registry, clock, rng, logger, functions, lua, ...further }
+  }
+
   /** A process that asks by hand. */
   async asker(...groups: readonly RequestHandlers[]): Promise<Asker> {
     const table = requestTable(groups)
@@ -40,6 +46,7 @@ export class World {
       probe,
       abort,
       ask: (name, input) => table(name, input, scope) as never,
+      later: async (name, input) => (await table(name, input, scope)) as never,
       failure: async (name, input) => {
         try {
           await table(name, input, scope)
@@ -75,10 +82,10 @@ export interface Asker {
   readonly pid: Pid
   readonly probe: Probe
   readonly abort: AbortController
-  ask<K extends RequestName>(
-    name: K,
-    input: Requests[K]['input'],
-  ): Requests[K]['output'] & Promise<Requests[K]['output']>
+  /** What is answered at once. */
+  ask<K extends RequestName>(name: K, input: Requests[K]['input']): Requests[K]['output']
+  /** What is answered at once or later. */
+  later<K extends RequestName>(name: K, input: Requests[K]['input']): Promise<Requests[K]['output']>
   /** The kind of the error. */
   failure<K extends RequestName>(name: K, input: Requests[K]['input']): Promise<string>
   end(): void

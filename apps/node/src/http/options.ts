@@ -12,7 +12,9 @@ export class Options {
 
   text(name: string, fallback: string): string {
     const value = this.#get(name)
-    return value === undefined ? fallback : String(value)
+    if (value === undefined) return fallback
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
+    throw this.invalid(name, 'expected a text')
   }
 
   /** Comma-separated. */

@@ -1,9 +1,12 @@
 import type { NodeParts } from '../parts.ts'
 import { EventBus } from './event-bus.ts'
 import { eventsRequests } from './events.ts'
-import { envRequests, type EnvOptions } from './env.ts'
+import { contractRequests } from './contract.ts'
+import { envRequests } from './env.ts'
+import { fsRequests } from './fs.ts'
 import { httpClientRequests } from './http-request.ts'
 import { ioRequests, Terminals, type TerminalIo } from './io.ts'
+import { Metrics, metricsRequests } from './metrics.ts'
 import { namesRequests } from './names.ts'
 import { pgRequests } from './pg.ts'
 import { QueueBroker } from './queue-broker.ts'
@@ -22,13 +25,16 @@ export interface RequestGroups {
   readonly bus: EventBus
   readonly terminals: Terminals
   readonly queues: QueueBroker
+  readonly metrics: Metrics
   /** Requests that came in by HTTP and are being handled. */
   readonly exchanges: Exchanges
 }
 
 export interface RequestGroupsOptions {
-  /** Default: the variables of this process, files relative to its folder. */
-  readonly env?: EnvOptions
+  /** The app's: relative paths of its entries start here. Default: the folder of this process. */
+  readonly folder?: string
+  /** Default: the variables of this process. Programs see what an env.variable names. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
   /** Default: the streams of this process. */
   readonly terminal?: Omit<TerminalIo, 'args'>
   /** Default: the signal by which people end the node, with the exit code remembered. */
@@ -39,14 +45,16 @@ export function requestGroups(parts: NodeParts, options: RequestGroupsOptions = 
   const bus = new EventBus(parts.system)
   const terminals = new Terminals(parts.system, options.terminal ?? process)
   const queues = new QueueBroker(parts)
+  const metrics = new Metrics()
   const exchanges = new Exchanges()
+  const { folder = process.cwd(), environment = process.env } = options
   return {
     groups: [
       namesRequests(parts),
       eventsRequests(bus),
       storeRequests(parts),
       registryRequests(parts),
-      envRequests(parts, options.env ?? { environment: process.env, folder: process.cwd() }),
+      envRequests(parts, { environment, folder }),
       ioRequests(terminals),
       securityRequests(parts),
       queueRequests(queues),
@@ -54,10 +62,14 @@ export function requestGroups(parts: NodeParts, options: RequestGroupsOptions = 
       systemRequests(parts, { exit: options.exit ?? exitPolitely }),
       httpClientRequests(parts),
       exchangeRequests(exchanges),
+      metricsRequests(metrics),
+      fsRequests(parts, { folder }),
+      contractRequests(parts),
     ],
     bus,
     terminals,
     queues,
+    metrics,
     exchanges,
   }
 }
