@@ -1,0 +1,38 @@
+import { createSystem, next, type Actor, type Behavior, type Request } from '@daruma/actors'
+import { rate, type Measurement } from '../harness.ts'
+
+const accounts = 1_000
+const transfers = 200_000
+const tellers = 50
+
+type Account = Request<{ readonly kind: 'debit' | 'credit'; readonly amount: number }, number>
+
+const account: Behavior<Account, number> = {
+  init: () => 1_000_000,
+  receive(ctx, message, balance) {
+    const after = balance + (message.kind === 'credit' ? message.amount : -message.amount)
+    ctx.reply(message, after)
+    return next.state(after)
+  },
+}
+
+/** Savina's bank transaction: each transfer is two calls, one after the other, by tellers that await. */
+async function banking(): Promise<void> {
+  const system = createSystem()
+  const all: Actor<Account>[] = Array.from({ length: accounts }, () => system.spawn(account))
+  const clerks = Array.from({ length: tellers }, (_unused, teller) =>
+    system.spawn(async (ctx) => {
+      for (let at = 0; at < transfers / tellers; at++) {
+        const from = (teller * 7_919 + at * 31) % accounts
+        await ctx.call(all[from]!, { kind: 'debit', amount: 1 })
+        await ctx.call(all[(from + 1 + at) % accounts]!, { kind: 'credit', amount: 1 })
+      }
+    }),
+  )
+  await Promise.all(clerks.map((clerk) => system.exited(clerk)))
+  await system.shutdown()
+}
+
+export async function run(): Promise<Measurement> {
+  return { name: `${tellers} tellers, two calls each`, unit: 'transfers/s', value: await rate(transfers, banking, 4) }
+}
