@@ -1,2 +1,3 @@
-export { boot, loadWholeApp, type App, type BootOptions, type LoadOptions, type RunningNode } from './compose.ts'
+export { loadWholeApp, type App, type LoadOptions } from './app.ts'
 export { main } from './cli.ts'
+export { boot, composeNode, type BootOptions, type RunningNode } from './compose.ts'

@@ -1,7 +1,8 @@
 import { watch } from 'node:fs'
 import { loadApp, formatProblem } from '@daruma/registry'
 import type { CancelTimer } from '@daruma/protocol'
-import type { App, LoadOptions, RunningNode } from './compose.ts'
+import type { App, LoadOptions } from './app.ts'
+import type { RunningNode } from './compose.ts'
 
 /** Editors write a file in several steps; a change is looked at when it has been quiet for this long. */
 const quietMs = 150

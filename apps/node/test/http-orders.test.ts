@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '@daruma/protocol'
 import { expect, onTestFinished, test } from 'vitest'
-import { boot, loadWholeApp, type RunningNode } from '../src/compose.ts'
+import { loadWholeApp } from '../src/app.ts'
+import { boot, type RunningNode } from '../src/compose.ts'
 
 const example = new URL('../../../examples/http-orders', import.meta.url).pathname
 

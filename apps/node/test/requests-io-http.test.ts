@@ -38,7 +38,7 @@ describe('io', () => {
   test('lines and bytes are read in turn, however the input is cut up', async () => {
     const world = new World()
     const { terminals, stdin } = terminal(world)
-    const { ask, later, pid } = await world.asker(ioRequests(terminals))
+    const { later, pid } = await world.asker(ioRequests(terminals))
     terminals.attach(pid, {})
     const asked = Promise.all([
       later('io.readline', null),

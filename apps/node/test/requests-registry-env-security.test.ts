@@ -139,7 +139,7 @@ describe('env', () => {
     const world = new World(storages)
     const path = folder()
     writeFileSync(join(path, 'vars.env'), '# mine\nNOTE="a b"\nOTHER=1\n')
-    const { ask, later } = await world.asker(envRequests(world, { environment, folder: path }))
+    const { later } = await world.asker(envRequests(world, { environment, folder: path }))
     expect(await later('env.get', { key: 'NOTE' })).toBe('a b')
     await Promise.all(['c "d"', 'last one'].map((value) => later('env.set', { key: 'NOTE', value })))
     expect(readFileSync(join(path, 'vars.env'), 'utf8')).toBe('# mine\nNOTE="last one"\nOTHER=1\n')

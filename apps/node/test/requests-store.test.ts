@@ -21,7 +21,9 @@ async function storeWorld(): Promise<{ world: World; asker: Asker }> {
     await lmdb.close()
     rmSync(folder, { recursive: true, force: true })
   })
-  const asker = await world.asker(storeRequests(world.with({ stores: { keyValue: async (name) => lmdb.store(name) } })))
+  const asker = await world.asker(
+    storeRequests({ ...world.parts, stores: { keyValue: async (name) => lmdb.store(name) } }),
+  )
   return { world, asker }
 }
 
@@ -127,7 +129,7 @@ test('Lua: a store in memory', async () => {
     local _, unknown = store.get("app:memoria")
     return { s:get("k").n, s:has("k"), missing:kind(), tostring(unknown) }
   end`
-  const groups = storeRequests(world.with({ stores: { keyValue: () => Promise.reject(new Error('unused')) } }))
+  const groups = storeRequests({ ...world.parts, stores: { keyValue: () => Promise.reject(new Error('unused')) } })
   expect(await world.run(source, ['store'], groups)).toEqual([
     1,
     true,

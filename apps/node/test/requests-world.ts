@@ -23,10 +23,10 @@ export class World {
     this.registry = createRegistry(entries)
   }
 
-  /** The parts of this world, and further ones. */
-  with<T extends object>(further: T) {
+  /** As a plain object, to be added to. */
+  get parts() {
     const { name, system, registry, clock, rng, logger, functions, lua } = this
-    return { name, system, registry, clock, rng, logger, functions, lua, ...further }
+    return { name, system, registry, clock, rng, logger, functions, lua }
   }
 
   /** A process that asks by hand. */

@@ -1,4 +1,5 @@
 import type { Pid } from './ids.ts'
+import type { Outcome } from './program.ts'
 
 /** Who a program speaks to: a pid, or a registered name. */
 export type Destination = Pid | string
@@ -45,6 +46,14 @@ export interface SpawnOptions {
   readonly executionTimeoutMs?: number
   readonly runTimeoutMs?: number
   readonly startDelayMs?: number
+  /** Of a workflow as a whole: a run that fails is followed by another with the same input. Default: none. */
+  readonly retry?: RetryPolicy
+  /** A cron line: a run begins at each of its instants, after the one before has ended. Cancel it to end it. */
+  readonly cronSchedule?: string
+  /** IANA name for `cronSchedule`; default UTC. */
+  readonly timeZone?: string
+  /** What a cancelled `exec` means to the child: asked to stop (default), asked and waited for, or left alone. */
+  readonly cancellation?: 'try' | 'wait' | 'abandon'
   readonly memo?: Readonly<Record<string, unknown>>
   readonly searchAttributes?: Readonly<Record<string, unknown>>
 }
@@ -103,6 +112,8 @@ export type Command =
   | { readonly kind: 'abandon'; readonly id: number }
   /** Answered at once with a number that is fixed for the run. */
   | { readonly kind: 'version'; readonly change: string; readonly min: number; readonly max: number }
+  /** The result of an update that the program took. Workflows only; answered at once. */
+  | { readonly kind: 'reply'; readonly updateId: string; readonly result: Outcome }
   | {
       readonly kind: 'attributes'
       readonly search?: Readonly<Record<string, unknown>>

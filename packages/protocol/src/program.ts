@@ -24,6 +24,13 @@ export interface Program {
   unread?(): readonly MessageEvent[]
   /** Reads state by a handler that the program declared. Writes nothing, asks nothing of the host. */
   query?(name: string, args: readonly unknown[]): unknown
+  /**
+   * Looks whether an update would be taken, as things stand. Reads only. Never called while a journal replays.
+   * Absent: the program takes no updates.
+   *
+   * @throws whatever the update is refused with
+   */
+  checkUpdate?(name: string, args: readonly unknown[]): void
 }
 
 /** What one run of a program from wake to idle came to. */
@@ -61,6 +68,8 @@ export type ProgramEvent =
   /** A linked process failed. Only with `trap_links`; without, the host fails the program itself. */
   | { readonly kind: 'link_down'; readonly from: Pid; readonly result: Outcome }
   | { readonly kind: 'cancel'; readonly from: Pid | undefined; readonly reason: string | undefined }
+  /** Accepted. The program answers by a `reply` command with the same id, in this turn or a later one. */
+  | { readonly kind: 'update'; readonly updateId: string; readonly name: string; readonly args: readonly unknown[] }
   | { readonly kind: 'slice' }
 
 /** `pending` commands complete by an event with this id; ids count up from 1 within one program. */
@@ -85,6 +94,8 @@ export interface ProgramHost {
   randomBytes(count: number): Uint8Array
   /** Never while a workflow replays. */
   log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void
+  /** The program broke while nobody had woken it. Present in a workflow only, which it ends. */
+  fault?(error: WireError): void
 }
 
 export interface WorkflowInfo {

@@ -1,5 +1,5 @@
 import { formatProblem, type Problem } from '@daruma/registry'
-import type { LoadOptions } from '../compose.ts'
+import type { LoadOptions } from '../app.ts'
 
 /** Options that every command which loads an app takes. */
 export interface GlobalFlags {

@@ -1,5 +1,5 @@
 import { formatProblem, isRecord } from '@daruma/registry'
-import { loadWholeApp } from '../compose.ts'
+import { loadWholeApp } from '../app.ts'
 import { usage } from '../failures.ts'
 import { loadOptions, type GlobalFlags } from './flags.ts'
 import { printTable } from './output.ts'

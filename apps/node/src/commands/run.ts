@@ -1,8 +1,11 @@
 import { existsSync, statSync } from 'node:fs'
-import { boot, loadWholeApp, type App, type RunningNode } from '../compose.ts'
+import { loadWholeApp, type App } from '../app.ts'
+import { boot, composeNode, type RunningNode } from '../compose.ts'
 import { usage } from '../failures.ts'
+import { createNodeLife } from '../lifecycle.ts'
 import { stopOnSignals } from '../services/signals.ts'
 import { runEntry, terminalCommand } from '../terminal.ts'
+import { watchApp } from '../watch.ts'
 import { loadOptions, reportWarnings, type GlobalFlags } from './flags.ts'
 
 export interface RunFlags extends GlobalFlags {
@@ -54,20 +57,46 @@ async function withNode(app: App, flags: RunFlags, body: (node: RunningNode) => 
 }
 
 async function stayUp(app: App, flags: RunFlags): Promise<number> {
-  const node = await boot(app, { json: flags.json === true })
-  const { logger, name } = node.parts
-  for (const { kind, where, durability } of node.storage()) {
-    logger.log(
-      'info',
-      `workflows are kept ${kind === 'embedded' ? 'in' : 'on'} ${where}; what is acknowledged survives: ${durability}`,
-    )
+  const node = composeNode(app, { json: flags.json === true })
+  const { logger, clock, name } = node.parts
+  let stopWatching: (() => void) | undefined
+  const life = createNodeLife({
+    work: {
+      boot: async () => undefined,
+      start: () => node.start(),
+      drain: (deadlineMs) => node.stop(deadlineMs),
+      endAtOnce: () => void node.services.stopAll(0),
+    },
+    clock,
+    logger,
+    drainMs: app.config.shutdownMs,
+  })
+  const signalled = stopOnSignals({
+    stop: () => {
+      life.stop()
+      return life.ended
+    },
+    force: () => life.force(),
+    logger,
+  })
+  if (await life.ready) {
+    announce(app, node)
+    if (flags.watch === true) stopWatching = watchApp(node, app, loadOptions(app.folder, flags))
+    logger.log('info', `node ${name} is up with ${app.registry.entries().length} entries`)
   }
-  if (app.config.timeScale !== 1)
-    logger.log('warn', `the time of workflows runs ${app.config.timeScale} times as fast as the clock`)
-  logger.log('info', `node ${name} is up with ${app.registry.entries().length} entries`)
-  const stopWatching =
-    flags.watch === true ? (await import('../watch.ts')).watchApp(node, app, loadOptions(app.folder, flags)) : undefined
-  const code = await stopOnSignals({ stop: () => node.stop(), force: () => void node.services.stopAll(0), logger })
+  const { failure, exitCode } = await life.ended
   stopWatching?.()
-  return code
+  if (failure !== undefined) throw failure
+  return exitCode === 0 ? signalled : exitCode
+}
+
+function announce(app: App, node: RunningNode): void {
+  const { logger } = node.parts
+  for (const { kind, where, durability } of node.storage()) {
+    const place = `${kind === 'embedded' ? 'in' : 'on'} ${where}`
+    logger.log('info', `workflows are kept ${place}; what is acknowledged survives: ${durability}`)
+  }
+  if (app.config.timeScale !== 1) {
+    logger.log('warn', `the time of workflows runs ${app.config.timeScale} times as fast as the clock`)
+  }
 }

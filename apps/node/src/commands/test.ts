@@ -1,5 +1,6 @@
 import { toWire } from '@daruma/protocol'
-import { boot, loadWholeApp } from '../compose.ts'
+import { loadWholeApp } from '../app.ts'
+import { boot } from '../compose.ts'
 import { loadOptions, type GlobalFlags } from './flags.ts'
 import { printJson } from './output.ts'
 

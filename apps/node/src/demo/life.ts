@@ -1,7 +1,8 @@
 import { appendFileSync } from 'node:fs'
 import { toWire } from '@daruma/protocol'
 import type { Notice, WorkflowEngine } from '@daruma/workflow'
-import { boot, loadWholeApp, type RunningNode } from '../compose.ts'
+import { loadWholeApp } from '../app.ts'
+import { boot, type RunningNode } from '../compose.ts'
 import type { LedgerLine, Order, Report } from './messages.ts'
 import type { KillPoint } from './stages.ts'
 

@@ -19,7 +19,7 @@ export function programHandlers(options: HandlersOptions): ProgramHandlers {
   const { programs, functions, spawner, workflowPids } = options
   const withContext = (given: SpawnOptions, scope: RequestScope): SpawnOptions => ({
     ...given,
-    context: { ...scope.context, ...given.context },
+    context: { ...inherited(scope.context), ...given.context },
   })
   return {
     call: (target, args, call, scope) =>
@@ -42,6 +42,12 @@ export function programHandlers(options: HandlersOptions): ProgramHandlers {
     route: (to, command, scope) => workflowPids.route(to, command, scope),
     upgrade: (target, entry) => programs.factory(target ?? entry, ['process.lua', 'function.lua']),
   }
+}
+
+/** What a program serves at the moment is its own affair: a process that it spawns serves nothing yet. */
+function inherited(context: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { '@http': _http, '@queue': _queue, '@activity': _activity, ...rest } = context
+  return rest
 }
 
 async function endOfWorkflow(engines: HandlersOptions['engines'], pid: Pid, scope: RequestScope): Promise<Outcome> {

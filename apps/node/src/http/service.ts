@@ -150,6 +150,8 @@ class Running {
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const incoming = incomingOf(request)
     const exchange = new Exchange(response)
+    // Whoever writes to a client that just left hears of it from the exchange; as an event it would end the node.
+    response.on('error', () => undefined)
     // A connection that waits for its next request would keep a server that closes.
     response.once('close', () => {
       if (!this.#server.listening) this.#server.closeIdleConnections()
@@ -193,14 +195,12 @@ class Running {
     const onClose = (): void => call.abort()
     response.once('close', onClose)
     const { writeMs = 0 } = this.#view.timeouts
-    const late = new AppError('timeout', `no answer within ${writeMs} ms`, undefined, { retryable: true })
-    const stopTimer =
-      writeMs === 0
-        ? undefined
-        : clock.after(writeMs, () => {
-            this.#failed(incoming, exchange, late)
-            call.abort()
-          })
+    const late = (): void => {
+      const error = new AppError('timeout', `no answer within ${writeMs} ms`, undefined, { retryable: true })
+      this.#failed(incoming, exchange, error)
+      call.abort()
+    }
+    const stopTimer = writeMs === 0 ? undefined : clock.after(writeMs, late)
     try {
       const body = await readBody(incoming.request, this.#options.maxBodyBytes ?? 16 << 20)
       const served = new Served(incoming, params, body)

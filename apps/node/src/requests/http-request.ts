@@ -12,16 +12,11 @@ export function httpClientRequests({ clock }: Pick<NodeParts, 'clock'>): Request
   return {
     'http.request': async (question, scope) => {
       const { timeoutMs = defaultRequestTimeoutMs } = question
-      const late = new AppError(
-        'timeout',
-        `${question.method} ${question.url}: no answer within ${timeoutMs} ms`,
-        undefined,
-        {
-          retryable: true,
-        },
-      )
       const abort = new AbortController()
-      const stopTimer = clock.after(timeoutMs, () => abort.abort(late))
+      const stopTimer = clock.after(timeoutMs, () => {
+        const why = `${question.method} ${question.url}: no answer within ${timeoutMs} ms`
+        abort.abort(new AppError('timeout', why, undefined, { retryable: true }))
+      })
       const giveUp = (): void => abort.abort(new AppError('canceled', 'canceled', undefined, { retryable: false }))
       scope.signal.addEventListener('abort', giveUp, { once: true })
       try {

@@ -1,0 +1,46 @@
+export type { Actor, Destination, MailboxFull, ReplyOf, ReplyTo, Request, RequestOf } from './actor.ts'
+export { behavior, next, Next, type Behavior, type Body, type Spawnable } from './behavior.ts'
+export type { From } from './call.ts'
+export type { BodyContext, Context, ReceiveOptions } from './context.ts'
+export type { CrashReport, Events, SystemEvent } from './events.ts'
+export type { ProcessInfo, ProcessTree } from './inspect.ts'
+export type { TraceEvent } from './kernel.ts'
+export {
+  isNotice,
+  CancelNotice,
+  DownNotice,
+  ExitNotice,
+  GroupNotice,
+  IdleNotice,
+  TimeoutNotice,
+  type Notice,
+} from './notice.ts'
+export type {
+  CallOptions,
+  MailboxOptions,
+  ProcessOptions,
+  SpawnOptions,
+  StartOptions,
+  StartOutcome,
+} from './options.ts'
+export { ActorSystem, createSystem, type SystemOptions } from './system.ts'
+export type { Timer } from './timer.ts'
+export type { Groups, Topics } from './groups.ts'
+export {
+  outcomeOf,
+  programBehavior,
+  programMessage,
+  terminated,
+  type PidCommand,
+  type ProgramBehaviorOptions,
+  type ProgramHandlers,
+  type ProgramRun,
+  type ProgramScope,
+} from './program-behavior.ts'
+export {
+  fromMachine,
+  readSnapshot,
+  type MachineMessage,
+  type MachineOptions,
+  type MachineRun,
+} from './machine-behavior.ts'

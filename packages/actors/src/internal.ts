@@ -1,0 +1,6 @@
+export * from './index.ts'
+export { InternalNotice } from './notice.ts'
+export { Kernel } from './kernel.ts'
+export type { Process } from './process.ts'
+export type { ProcessStatus } from './process-status.ts'
+export type { Runnable, Scheduler } from './scheduler.ts'
