@@ -12,7 +12,8 @@ import type { HostFunction, LuaValue } from '../engine.ts'
 import { sessionOf, type Session } from '../session.ts'
 import { toData } from '../value.ts'
 import { invalid, optional, requireBytes, requireInteger, requireTable, requireText } from './support/args.ts'
-import { hmac, pbkdf2 } from './support/digest.ts'
+import { pbkdf2Function } from './hash.ts'
+import { hmac } from './support/digest.ts'
 import { jsonText } from './support/json-text.ts'
 import { fallible, type LuaModule } from './support/module.ts'
 import { formatUuid, stamped } from './support/uuid-text.ts'
@@ -184,17 +185,7 @@ export const cryptoModule: LuaModule = {
     encrypt: { aes: encryptWith('aes'), chacha20: encryptWith('chacha20') },
     decrypt: { aes: decryptWith('aes'), chacha20: decryptWith('chacha20') },
     jwt: { encode: jwtEncode, verify: jwtVerify },
-    pbkdf2: fallible((_ctx, [password, salt, iterations, keyLength, hash]) => [
-      new Uint8Array(
-        pbkdf2(
-          requireBytes(password, 'pbkdf2: password'),
-          requireBytes(salt, 'pbkdf2: salt'),
-          requireInteger(iterations, 'pbkdf2: iterations'),
-          requireInteger(keyLength, 'pbkdf2: key length'),
-          optional(hash, requireText, 'pbkdf2: hash') ?? 'sha256',
-        ),
-      ),
-    ]),
+    pbkdf2: pbkdf2Function,
     constant_time_compare: (_ctx, [a, b]) => [
       sameBytes(requireBytes(a, 'constant_time_compare: first'), requireBytes(b, 'constant_time_compare: second')),
     ],

@@ -15,6 +15,19 @@ const hmacOf = (name: DigestName): HostFunction =>
     return [shown(hmac(name, requireBytes(secret, `${what}: secret`), requireBytes(data, `${what}: data`)), raw)]
   })
 
+/** The same in `hash` and in `crypto`. */
+export const pbkdf2Function = fallible((_ctx, [password, salt, iterations, keyLength, hash]) => [
+  new Uint8Array(
+    pbkdf2(
+      requireBytes(password, 'pbkdf2: password'),
+      requireBytes(salt, 'pbkdf2: salt'),
+      requireInteger(iterations, 'pbkdf2: iterations'),
+      requireInteger(keyLength, 'pbkdf2: key length'),
+      optional(hash, requireText, 'pbkdf2: hash') ?? 'sha256',
+    ),
+  ),
+])
+
 export const hashModule: LuaModule = {
   name: 'hash',
   summary: 'Digests, keyed digests and FNV hashes.',
@@ -30,17 +43,7 @@ export const hashModule: LuaModule = {
     hmac_sha512: hmacOf('sha512'),
     fnv32: fallible((_ctx, [data]) => [fnv32(requireBytes(data, 'fnv32: data'))]),
     fnv64: fallible((_ctx, [data]) => [fnv64(requireBytes(data, 'fnv64: data'))]),
-    pbkdf2: fallible((_ctx, [password, salt, iterations, keyLength, hash]) => [
-      new Uint8Array(
-        pbkdf2(
-          requireBytes(password, 'pbkdf2: password'),
-          requireBytes(salt, 'pbkdf2: salt'),
-          requireInteger(iterations, 'pbkdf2: iterations'),
-          requireInteger(keyLength, 'pbkdf2: key length'),
-          optional(hash, requireText, 'pbkdf2: hash') ?? 'sha256',
-        ),
-      ),
-    ]),
+    pbkdf2: pbkdf2Function,
   },
   docs: {
     'hash.md5|sha1|sha256|sha512(data, raw?) -> text | nil, error': 'Hex, or the bytes when raw is true.',

@@ -19,34 +19,31 @@ import { procOf } from '../fengari/shared.ts'
 import { forPeople } from '../fengari/text.ts'
 import { tag } from '../fengari/types.ts'
 import type { LuaState, NativeFunction, Table, TValue } from '../fengari/types.ts'
-import { civilFromDays, daysFromCivil } from './calendar.ts'
-import type { Civil } from './calendar.ts'
+import { civilFromSeconds, dayNames, dayOfYear, daysFromCivil, monthNames, weekday, type Civil } from '../calendar.ts'
 
 /**
  * `os`: time, date, clock, difftime. The clock is the process's own; local time is UTC, so that a program gives the
  * same on every node. Any year that a double can count is right (there is no 2038).
  */
 
-const dayNames = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']
-const monthNames = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-]
+/** An instant, taken apart. */
+interface Dated extends Civil {
+  /** 0 is Sunday. */
+  readonly weekday: number
+  /** 1 is the first of January. */
+  readonly yearDay: number
+  readonly epochSeconds: number
+}
+
+function dated(epochSeconds: number): Dated {
+  const civil = civilFromSeconds(epochSeconds)
+  return { ...civil, weekday: weekday(civil), yearDay: dayOfYear(civil), epochSeconds }
+}
 
 const two = (n: number): string => String(n).padStart(2, '0')
 
 /** strftime, in the C locale. An unknown directive is undefined. */
-const directives: Readonly<Record<string, (c: Civil) => string>> = {
+const directives: Readonly<Record<string, (c: Dated) => string>> = {
   a: (c) => dayNames[c.weekday]!.slice(0, 3),
   A: (c) => dayNames[c.weekday]!,
   b: (c) => monthNames[c.month - 1]!.slice(0, 3),
@@ -84,14 +81,14 @@ const directives: Readonly<Record<string, (c: Civil) => string>> = {
   '%': () => '%',
 }
 
-const expand = (format: string, c: Civil): string => format.replace(/%(.)/gs, (_all, d: string) => directives[d]!(c))
+const expand = (format: string, c: Dated): string => format.replace(/%(.)/gs, (_all, d: string) => directives[d]!(c))
 
 function date(L: LuaState): number {
   const pattern = argCount(L) === 0 || arg(L, 1).type === tag.nil ? '%c' : forPeople(checkBytes(L, 1))
   const seconds =
     arg(L, 2).type === tag.nil ? Math.floor(procOf(L).ports.nowMs() / 1000) : Math.floor(checkNumber(L, 2))
   if (!Number.isFinite(seconds) || Math.abs(seconds) > 1e14) return fail(L, 'date result cannot be represented')
-  const civil = civilFromDays(seconds)
+  const civil = dated(seconds)
   const format = pattern.startsWith('!') ? pattern.slice(1) : pattern
   if (format.startsWith('*t')) return returnOne(L, civilTable(L, civil))
   const unknown = /%([\s\S]?)/g
@@ -102,7 +99,7 @@ function date(L: LuaState): number {
   return returnOne(L, makeText(L, expand(format, civil)))
 }
 
-function civilTable(L: LuaState, c: Civil): TValue {
+function civilTable(L: LuaState, c: Dated): TValue {
   const table = new fengari.ltable.Table(L)
   const fields = {
     year: c.year,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { civilFromSeconds, civilToSeconds, dayOfYear, weekday } from '../../src/modules/support/civil.ts'
+import { civilFromSeconds, civilToSeconds, dayOfYear, weekday } from '../../src/calendar.ts'
 import { formatLayout, parseWithLayout } from '../../src/modules/support/go-layout.ts'
 import { ZoneTable, fixedZone, localToEpoch, utcZone, type Zone } from '../../src/modules/support/zone.ts'
 

@@ -8,7 +8,7 @@ import {
   civilToSeconds,
   civilFromDays,
   daysFromCivil,
-} from './civil.ts'
+} from '../../calendar.ts'
 import { fixedZone, localToEpoch, utcZone, type Zone } from './zone.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { civilToSeconds } from './civil.ts'
+import { civilToSeconds } from '../../calendar.ts'
 
 /** A time zone: its name, and for an instant its offset east of UTC and its abbreviation ("" where it has none). */
 export interface Zone {
