@@ -106,17 +106,17 @@ export interface Suspend {
   readonly kind: 'suspend'
   readonly token: Token
   /** Maps the answer to what the host function returns; may throw, suspend again, or call. Default: the values as they are. */
-  readonly then: ((ctx: HostContext, values: readonly HostValue[]) => HostResult) | undefined
+  readonly onDone: ((ctx: HostContext, values: readonly HostValue[]) => HostResult) | undefined
 }
 
 /** Parks the calling coroutine. A token may be awaited by one coroutine at a time. */
-export const suspend = (token: Token, then?: Suspend['then']): Suspend => ({ kind: 'suspend', token, then })
+export const suspend = (token: Token, onDone?: Suspend['onDone']): Suspend => ({ kind: 'suspend', token, onDone })
 
 export interface CallLua {
   readonly kind: 'call'
   readonly fn: LuaFunction
   readonly args: readonly HostValue[]
-  readonly then: ((ctx: HostContext, values: readonly LuaValue[]) => HostResult) | undefined
+  readonly onDone: ((ctx: HostContext, values: readonly LuaValue[]) => HostResult) | undefined
   /** Present: an error of `fn` (and of nothing else) comes here instead of going on outwards. */
   readonly caught: ((ctx: HostContext, error: LuaValue) => HostResult) | undefined
 }
@@ -125,14 +125,14 @@ export interface CallLua {
 export const call = (
   fn: LuaFunction,
   args: readonly HostValue[] = [],
-  then?: CallLua['then'],
+  onDone?: CallLua['onDone'],
   caught?: CallLua['caught'],
-): CallLua => ({ kind: 'call', fn, args, then, caught })
+): CallLua => ({ kind: 'call', fn, args, onDone, caught })
 
 export interface ChannelReceive {
   readonly kind: 'receive'
   readonly channel: Channel
-  readonly then: ((ctx: HostContext, received: Received) => HostResult) | undefined
+  readonly onDone: ((ctx: HostContext, received: Received) => HostResult) | undefined
 }
 
 export interface Received {
@@ -141,11 +141,11 @@ export interface Received {
   readonly ok: boolean
 }
 
-/** Receives in the coroutine of the caller. Without `then` the caller gets `value, ok`. */
-export const channelReceive = (channel: Channel, then?: ChannelReceive['then']): ChannelReceive => ({
+/** Receives in the coroutine of the caller. Without `onDone` the caller gets `value, ok`. */
+export const channelReceive = (channel: Channel, onDone?: ChannelReceive['onDone']): ChannelReceive => ({
   kind: 'receive',
   channel,
-  then,
+  onDone,
 })
 
 /** What `raise` makes: throw it. Not an Error: it stands for a value of Lua's. */

@@ -60,7 +60,6 @@ export class HostObject<S> {
 }
 
 // The state of a class is its owner's business: here objects of all classes meet.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyHostObject = HostObject<any>
 
 /** The tag under which a table that is neither a list nor a record travels: its entries in order, `[[key, value], ...]`. */

@@ -84,7 +84,7 @@ describe('kill', () => {
   })
   test('from within a host function, nothing runs after that call', () => {
     const started = start(on, 'pcall(stop) print("not here")', {
-      globals: { stop: (ctx: { proc: { kill(reason: string): void } }) => void ctx.proc.kill('by itself') },
+      globals: { stop: (ctx: { proc: { kill(reason: string): void } }) => ctx.proc.kill('by itself') },
     })
     expect(started.run()).toMatchObject({ kind: 'error', cause: 'killed', message: 'by itself' })
     expect(started.lines).toEqual([])

@@ -367,7 +367,7 @@ describe('base functions', () => {
     ['return #"abc" == 3 and not nil, nil == false, 1 == 1.0, "1" == 1', [true, false, true, false]],
     ['local a <const> = 1 return a', []],
   ])('%s', (source, expected) => {
-    if (expected.length === 0) return expect(() => evaluate(on, source)).toThrow()
+    if (expected.length === 0) return expect(() => evaluate(on, source)).toThrowError(/./)
     if (source.startsWith('return pcall(error), '))
       return expect(evaluate(on, 'return (pcall(error)), (pcall(error, nil)), pcall(error, "m", 0)')).toEqual([
         false,

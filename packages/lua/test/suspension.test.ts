@@ -288,7 +288,7 @@ describe('where blocking is impossible, it is a clear error', () => {
     }
     const { run } = start(on, source, { globals: awaits })
     const result = run()
-    const text = result.kind === 'error' ? result.message : result.kind === 'done' ? String(result.values[1]) : ''
+    const text = result.kind === 'error' ? result.message : result.kind === 'done' ? JSON.stringify(result.values[1]) : ''
     expect(text).toMatch(/blocks|error in error handling/)
   })
 })
@@ -406,12 +406,12 @@ describe('the end', () => {
 
 test('channelReceive blocks a host function on a channel', () => {
   const take: HostFunction = (_ctx, [ch]) =>
-    channelReceive(ch as never, (_c, { value, ok }) => [`${String(value)} ${ok}`])
+    channelReceive(ch as never, (_c, { value, ok }) => [`${JSON.stringify(value)} ${ok}`])
   expect(
     evaluate(
       on,
       'local c = channel.new() coroutine.spawn(function() c:send("hi") c:close() end) return take(c), take(c)',
       { globals: { take } },
     ),
-  ).toEqual(['hi true', 'undefined false'])
+  ).toEqual(['"hi" true', 'undefined false'])
 })

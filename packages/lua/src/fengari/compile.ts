@@ -59,6 +59,6 @@ export function compileUnit(L: LuaState, code: string, name: string, hash: strin
  * the globals of a dead one, and give closures of one process to the other.
  */
 function forgetClosures(proto: Proto): void {
-  Object.defineProperty(proto, 'cache', { get: () => null, set: () => undefined })
+  Object.defineProperty(proto, 'cache', { get: () => null, set: (_closure: unknown) => {} })
   for (const inner of proto.p) forgetClosures(inner)
 }

@@ -78,7 +78,7 @@ export function* resultFlow(proc: FengariProc, L: LuaState, ctx: HostContext, fi
         if (outcome === undefined) return raiseThrown(L, lost(), (value) => toLua(proc, value))
         if (outcome.kind === 'error') return raiseThrown(L, outcome.error, (value) => toLua(proc, value))
         const { values } = outcome
-        const then = current.then
+        const then = current.onDone
         if (then === undefined) return convertAll(proc, L, values)
         result = enter(proc, L, () => then(ctx, values))
         break
@@ -86,7 +86,7 @@ export function* resultFlow(proc: FengariProc, L: LuaState, ctx: HostContext, fi
       case 'call': {
         const fn = functionValue(proc, L, current.fn)
         const args = convertAll(proc, L, current.args)
-        const { then, caught } = current
+        const { onDone: then, caught } = current
         let results: readonly TValue[]
         if (caught === undefined) {
           results = yield { kind: 'call', fn, args }
@@ -115,7 +115,7 @@ export function* resultFlow(proc: FengariProc, L: LuaState, ctx: HostContext, fi
           )
         }
         const received = channel.tryReceive() ?? (yield { kind: 'park', register: () => channel.awaitValue() })
-        const then = current.then
+        const then = current.onDone
         if (then === undefined) return received
         result = enter(proc, L, () =>
           then(ctx, { value: fromLua(proc, received[0]!), ok: received[1]!.value === true }),

@@ -30,7 +30,6 @@ import type { FengariProc } from './proc.ts'
 const { lstate, ltable, lobject } = fengari
 
 // The state of a class is its owner's business: here objects of all classes meet.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 type AnyClass = HostClass<any>
 
 /** Natives by name, and constants; nested once or more. */

@@ -21,7 +21,7 @@ const maxDepth = 200
 
 const code = (text: string): number => text.charCodeAt(0)
 const escape = code('%')
-const specials = new Set([...'^$*+?.([%-'].map(code))
+const specials = new Set(Array.from('^$*+?.([%-', code))
 
 /** True when `pattern` is plain text. */
 export function isPlain(pattern: Uint8Array): boolean {
