@@ -31,7 +31,8 @@ export function workflowHandle<O>(engine: WorkflowEngine, pid: Pid): WorkflowHan
     },
     send: (topic, payload, options) => engine.send(id, topic, payload === undefined ? [] : [payload], options),
     async query(name, ...args) {
-      const answer = (await engine.query(id, name, args)) as { value: unknown } | { error: Parameters<typeof fromWire>[0] }
+      const answer = (await engine.query(id, name, args)) as
+        { value: unknown } | { error: Parameters<typeof fromWire>[0] }
       if ('error' in answer) throw fromWire(answer.error)
       return answer.value
     },

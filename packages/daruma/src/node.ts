@@ -95,7 +95,10 @@ export async function createNode(options: NodeOptions = {}): Promise<DarumaNode>
   }
 }
 
-async function openStorage({ nats, data = '.daruma' }: NodeOptions, taskQueue: string): Promise<{ storage: WorkflowStorage; close(): Promise<void> }> {
+async function openStorage(
+  { nats, data = '.daruma' }: NodeOptions,
+  taskQueue: string,
+): Promise<{ storage: WorkflowStorage; close(): Promise<void> }> {
   if (nats === undefined) {
     const store = await openLmdb(data)
     const { log, inbox, snapshots } = store

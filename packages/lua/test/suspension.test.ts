@@ -288,7 +288,8 @@ describe('where blocking is impossible, it is a clear error', () => {
     }
     const { run } = start(on, source, { globals: awaits })
     const result = run()
-    const text = result.kind === 'error' ? result.message : result.kind === 'done' ? JSON.stringify(result.values[1]) : ''
+    const text =
+      result.kind === 'error' ? result.message : result.kind === 'done' ? JSON.stringify(result.values[1]) : ''
     expect(text).toMatch(/blocks|error in error handling/)
   })
 })
