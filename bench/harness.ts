@@ -14,14 +14,15 @@ export interface Measurement {
 export type Benchmark = () => Promise<Measurement | readonly Measurement[]>
 
 /**
- * Things per second: the best of `rounds` after one round to warm up. The best, because a shared machine only ever
- * takes time away; the median is taken over processes.
+ * Things per second: the best of `rounds` after two to warm up. The best, because a shared machine only ever takes time
+ * away; the median is taken over processes. No collection is forced between rounds: it would throw compiled code away, too.
  */
-export async function rate(count: number, round: () => Promise<void> | void, rounds = 10): Promise<number> {
+export async function rate(count: number, round: () => Promise<void> | void, rounds = 6): Promise<number> {
   await round()
+  await round()
+  collectGarbage()
   let bestMs = Infinity
   for (let at = 0; at < rounds; at++) {
-    collectGarbage()
     const startedMs = performance.now()
     await round()
     bestMs = Math.min(bestMs, performance.now() - startedMs)

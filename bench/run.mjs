@@ -50,7 +50,7 @@ for (const file of programs) {
     })
     if (!flags.includes('--json')) {
       const share = floor === undefined ? '' : ` floor ${show(floor, unit)} (${Math.round((value / floor) * 100)} %)`
-      const wanted = budget?.share === undefined ? '' : ` ${budget.share * 100} % of the floor`
+      const wanted = budget?.share === undefined ? '' : ` ${Math.round(budget.share * 100)} % of the floor`
       const absolute = budget?.absolute === undefined ? '' : ` ${show(budget.absolute, unit)} ${unit}`
       const verdict = budget === undefined ? '' : ` budget${wanted}${absolute}: ${met ? 'met' : 'MISSED'}`
       console.log(

@@ -22,7 +22,6 @@ export class BodyRun implements Expires {
   #args: unknown
   #credit = creditPerTurn
   #resolve: ((message: unknown) => void) | undefined = undefined
-  #reject: ((error: unknown) => void) | undefined = undefined
   #matches: Matcher | undefined = undefined
   /** So many of the oldest items are known not to match. */
   #scanned = 0
@@ -50,10 +49,7 @@ export class BodyRun implements Expires {
       return process.crash(thrown)
     }
     if (!isPromise(answer)) return this.returned(answer)
-    answer.then(
-      (value) => this.returned(value),
-      (thrown: unknown) => process.crash(thrown),
-    )
+    this.await(answer)
     if (process.phase === RUNNING) this.rest()
   }
 
@@ -82,9 +78,8 @@ export class BodyRun implements Expires {
     }
     const signal = options?.signal
     if (signal?.aborted === true) return Promise.reject(aborted(signal))
-    return new Promise<unknown>((resolve, reject) => {
+    return new Promise<unknown>((resolve) => {
       this.#resolve = resolve
-      this.#reject = reject
       this.#matches = matches
       this.#scanned = 0
       const timeoutMs = options?.timeoutMs
@@ -151,17 +146,16 @@ export class BodyRun implements Expires {
     return true
   }
 
+  /** A promise's `reject` is not kept beside its `resolve`: there are many that wait and few that fail. */
   private fail(error: unknown): void {
-    const reject = this.#reject
-    this.settle()
-    reject?.(error)
+    this.settle()?.(Promise.reject(error))
   }
 
   /** The receive is over; gives what answers it. */
   private settle(): ((message: unknown) => void) | undefined {
     const process = this.#process
     const resolve = this.#resolve
-    this.#resolve = this.#reject = this.#matches = undefined
+    this.#resolve = this.#matches = undefined
     if (this.#deadline !== undefined) process.kernel.deadlines.drop(this.#deadline)
     this.#leave?.()
     this.#deadline = this.#leave = undefined
@@ -180,6 +174,14 @@ export class BodyRun implements Expires {
     process.phase = WAITING
     if (process.length > this.#scanned) process.wake()
     else process.trim()
+  }
+
+  // By itself, so that the two functions hold on to nothing but this.
+  private await(answer: PromiseLike<unknown>): void {
+    answer.then(
+      (value) => this.returned(value),
+      (thrown: unknown) => this.#process.crash(thrown),
+    )
   }
 
   private returned(value: unknown): void {

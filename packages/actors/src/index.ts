@@ -1,5 +1,5 @@
 export type { Actor, Destination, MailboxFull, ReplyOf, ReplyTo, Request, RequestOf } from './actor.ts'
-export { behavior, next, Next, type Behavior, type Body, type Spawnable } from './behavior.ts'
+export { behavior, next, type Behavior, type Body, type Next, type Spawnable } from './behavior.ts'
 export type { From } from './call.ts'
 export type { BodyContext, Context, ReceiveOptions } from './context.ts'
 export type { CrashReport, Events, SystemEvent } from './events.ts'
