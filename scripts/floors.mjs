@@ -34,10 +34,12 @@ const homes = [
     library: /^xstate$/,
     files: [
       'packages/actors/src/machine-behavior.ts',
+      'packages/workflow/src/statechart.ts',
       'apps/node/src/lifecycle.ts',
       'apps/node/src/service-lifecycle.ts',
     ],
   },
+  { library: /^croner$/, files: ['packages/workflow/src/cron.ts'] },
   { library: /^msgpackr$/, files: ['packages/protocol/src/codec.ts'] },
   { library: /^fengari$/, files: ['packages/lua/src/fengari/'] },
   { library: /^(nats|@nats-io\/.+)$/, files: ['packages/nats/'] },

@@ -7,6 +7,7 @@ import type { NodeConfig } from './config.ts'
 import { controlMethods } from './control-methods.ts'
 import { serveControl, type ControlServer } from './control.ts'
 import { Activities } from './hosts/activities.ts'
+import { evaluationRequests } from './hosts/evaluations.ts'
 import { FunctionHost } from './hosts/function-host.ts'
 import { programHandlers } from './hosts/handlers.ts'
 import { ProcessHost } from './hosts/process-host.ts'
@@ -115,7 +116,7 @@ export function composeNode(app: App, options: BootOptions = {}): RunningNode {
   const requests = requestGroups(parts, { folder })
   const activities = new Activities(functions)
   const workflowPids = new WorkflowPids(directory, engines, system)
-  const request = requestTable([...requests.groups, activities.requests()])
+  const request = requestTable([...requests.groups, activities.requests(), evaluationRequests(programs, functions)])
   knot = programHandlers({ programs, functions, spawner, engines, workflowPids, request })
 
   const services = createServices({

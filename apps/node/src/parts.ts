@@ -1,5 +1,5 @@
 import type { ActorSystem, ProgramScope } from '@daruma/actors'
-import type { Clock, Logger, Pid, Rng, SpawnOptions } from '@daruma/protocol'
+import type { Clock, Logger, Pid, RetryPolicy, Rng, SpawnOptions } from '@daruma/protocol'
 import type { LuaRuntime } from '@daruma/lua'
 import type { Registry } from '@daruma/registry'
 import type { WorkflowDirectory, WorkflowEngine } from '@daruma/workflow'
@@ -18,7 +18,10 @@ export interface Functions {
 
 export interface FunctionCall {
   readonly context: Readonly<Record<string, unknown>>
+  /** Over all attempts. Default: that of the entry's `meta.options`, else none. */
   readonly timeoutMs?: number
+  /** Default: that of the entry's `meta.options`, else one attempt. `never`: the caller retries by rules of its own. */
+  readonly retry?: RetryPolicy | 'never'
   readonly signal?: AbortSignal
 }
 

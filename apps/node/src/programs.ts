@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { isAbsolute, relative } from 'node:path'
 import { AppError, toWire, type EntryId, type ProgramFactory } from '@daruma/protocol'
 import type { LuaDefinition, LuaRuntime } from '@daruma/lua'
 import {
@@ -13,6 +13,16 @@ import {
 } from '@daruma/registry'
 
 type CodeKind = (typeof codeKinds)[number]
+
+export interface AdHocText {
+  /** Whose text it is. */
+  readonly id: string
+  readonly source: string
+  readonly method: string | undefined
+  readonly modules: readonly string[]
+  /** Alias to entry id. */
+  readonly imports: Readonly<Record<string, string>>
+}
 
 /** Programs of code entries: compiled when first asked for, once per generation of an entry and what it imports. */
 export class Programs {
@@ -50,6 +60,28 @@ export class Programs {
     const factory = this.#lua.define(this.#definition(entry, (imported) => this.#registry.get(imported)))
     this.#factories.set(entry.id, factory)
     return factory
+  }
+
+  /**
+   * A program whose text came as data; messages call it `eval`.
+   *
+   * @throws AppError invalid - it does not compile; not_found - a module or an import that does not exist
+   */
+  adHoc(text: AdHocText): ProgramFactory {
+    const { id, source, method, modules } = text
+    const imports = Object.entries(text.imports).map(([alias, imported]) => [
+      alias,
+      this.#definition(this.entry(imported, ['library.lua', 'function.lua']), (each) => this.#registry.get(each)),
+    ])
+    return this.#lua.define({
+      id,
+      kind: 'function',
+      source,
+      sourceName: 'eval',
+      modules,
+      imports: Object.fromEntries(imports) as Record<string, LuaDefinition>,
+      ...(method === undefined ? {} : { method }),
+    })
   }
 
   /** @throws as factory */
@@ -118,12 +150,18 @@ export class Programs {
       kind: entry.kind.slice(0, -'.lua'.length) as LuaDefinition['kind'],
       // Text that stands in the YAML itself keeps the lines of the YAML.
       source: '\n'.repeat(source?.lineOffset ?? 0) + view.source,
-      ...(source === undefined ? {} : { sourceName: relative(this.#folder, source.file) || source.file }),
+      ...(source === undefined ? {} : { sourceName: this.#nameOf(source.file) }),
       ...('method' in view && view.method !== undefined ? { method: view.method as string } : {}),
       modules: view.modules,
       imports,
-      ...(isRecord(entry.meta) && isTerminal(entry) ? { terminal: true } : {}),
+      ...(isTerminal(entry) ? { terminal: true } : {}),
+      ...limitsOf(entry),
     }
+  }
+
+  /** Relative to the app. What was made at run time has no file, but the id of its entry. */
+  #nameOf(file: string): string {
+    return isAbsolute(file) ? relative(this.#folder, file) : file
   }
 
   #problem(entry: Entry, thrown: unknown): Problem {
@@ -132,9 +170,9 @@ export class Programs {
     const source = sourceOf(entry)
     const line = typeof place['line'] === 'number' ? place['line'] : undefined
     if (line !== undefined && source !== undefined) {
-      const name = typeof place['name'] === 'string' ? place['name'] : relative(this.#folder, source.file)
+      const name = typeof place['name'] === 'string' ? place['name'] : this.#nameOf(source.file)
       const prefix = `${name}:${line}: `
-      const file = name === relative(this.#folder, source.file) ? source.file : name
+      const file = name === this.#nameOf(source.file) ? source.file : name
       return { file, line, message: message.startsWith(prefix) ? message.slice(prefix.length) : message }
     }
     return { file: entry.origin.file, line: entry.origin.line, message }
@@ -148,4 +186,27 @@ function isCode(entry: Entry): boolean {
 /** A command of the app, or one that names a terminal as its host. */
 function isTerminal(entry: Entry): boolean {
   return entry.kind === 'process.lua' && isRecord(entry.meta['command'])
+}
+
+/**
+ * `meta.limits`: `instructions` in the whole life of a process of this entry, and its `memory` in bytes. Beyond: it ends.
+ *
+ * @throws AppError invalid - not positive whole numbers
+ */
+function limitsOf({ id, meta }: Entry): { readonly limits?: NonNullable<LuaDefinition['limits']> } {
+  const { limits } = meta
+  if (limits === undefined) return {}
+  const read = (name: string): number | undefined => {
+    const value = isRecord(limits) ? limits[name] : limits
+    if (value === undefined || (typeof value === 'number' && Number.isInteger(value) && value > 0)) return value
+    throw new AppError('invalid', `${id}: meta.limits.${name} must be a positive whole number`, { entryId: id })
+  }
+  const totalInstructions = read('instructions')
+  const memoryBytes = read('memory')
+  return {
+    limits: {
+      ...(totalInstructions === undefined ? {} : { totalInstructions }),
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    },
+  }
 }

@@ -1,4 +1,4 @@
-import type { Pid } from '@daruma/protocol'
+import type { NodeId, Pid } from '@daruma/protocol'
 
 declare const accepts: unique symbol
 declare const replies: unique symbol
@@ -44,4 +44,6 @@ export interface MailboxFull {
   readonly to: Pid
   readonly message: unknown
   readonly limit: number
+  /** Of another node: it takes too little, and `limit` is how many bytes may wait for it. */
+  readonly node?: NodeId
 }

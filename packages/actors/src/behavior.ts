@@ -6,7 +6,18 @@ import type { Notice } from './notice.ts'
  * What a handler answers: the closed set of things that can happen next. Made by `next` only. STABLE.
  */
 export class Next<S> {
-  readonly kind: 'same' | 'state' | 'stop' | 'continue' | 'yield' | 'idle' | 'ignore' | 'unhandled' | 'become'
+  readonly kind:
+    | 'same'
+    | 'state'
+    | 'stop'
+    | 'continue'
+    | 'yield'
+    | 'idle'
+    | 'hibernate'
+    | 'passivate'
+    | 'ignore'
+    | 'unhandled'
+    | 'become'
   readonly state: S | typeof keep
   /** stop: the reason; continue, yield: the value; idle: milliseconds; become: the behavior. */
   readonly detail: unknown
@@ -24,6 +35,7 @@ export const keep: unique symbol = Symbol('keep')
 export const same = new Next<never>('same', keep, undefined)
 const ignored = new Next<never>('ignore', keep, undefined)
 const unhandled = new Next<never>('unhandled', keep, undefined)
+const passivate = new Next<never>('passivate', keep, undefined)
 
 /** What happens next, as a value. STABLE. */
 export const next = {
@@ -43,6 +55,16 @@ export const next = {
   /** An `idle` notice comes when no message has come for `idleMs`; any message cancels it. */
   idleAfter: <S = never>(idleMs: number, state?: S): Next<S> =>
     new Next<S>('idle', state === undefined ? keep : state, idleMs),
+  /**
+   * Sleeps small until the next message or notice: `hibernate` runs, the mailbox gives back its storage, and `wake` runs
+   * first when something comes. Where something is waiting already, it is the same as `next.state`.
+   */
+  hibernate: <S = never>(state?: S): Next<S> => new Next<S>('hibernate', state === undefined ? keep : state, undefined),
+  /**
+   * Ends with `shutdown` and the detail `passivated`, unless something is waiting: then it goes on with that, as
+   * `next.same`. For what can be spawned again when it is asked for; after `next.idleAfter`, the answer to the idle notice.
+   */
+  passivate: passivate as Next<never>,
   /** From `init` only: ends quietly, and the starter learns `ignored`. */
   ignore: ignored as Next<never>,
   /** This message means nothing to this actor: reported as a dead letter and logged with the message's kind. */
@@ -73,6 +95,14 @@ export interface Behavior<M = unknown, S = unknown, A = undefined> {
   /** Trapped exits, downs, timeouts, idle, cancel, group changes. Absent: logged and dropped; `cancel` stops. */
   notice?(ctx: Context<M>, notice: Notice, state: S): Later<Next<S> | void>
   handleContinue?(ctx: Context<M>, value: unknown, state: S): Later<Next<S> | void>
+  /**
+   * What to keep of the state while nothing happens: the state without what can be rebuilt. Runs on `next.hibernate` and
+   * after `hibernateAfterMs` without messages. Answers at once, not with a promise. A process that ends in its sleep
+   * ends with what was kept.
+   */
+  hibernate?(ctx: Context<M>, state: S): S
+  /** Makes of what `hibernate` kept a state that can work again, before the next message or notice. Absent: as kept. */
+  wake?(ctx: Context<M>, kept: S): Later<S>
   /**
    * Runs on `next.stop`, on a crash in a handler, and on the parent's exit signal if exits are trapped; not on a kill, nor
    * on an exit signal that is not trapped (rule 40). If it throws, that error is the exit reason.

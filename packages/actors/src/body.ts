@@ -178,7 +178,7 @@ export class BodyRun implements Expires {
 
   // By itself, so that the two functions hold on to nothing but this.
   private await(answer: PromiseLike<unknown>): void {
-    answer.then(
+    Promise.resolve(answer).then(
       (value) => this.returned(value),
       (thrown: unknown) => this.#process.crash(thrown),
     )

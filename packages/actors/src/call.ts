@@ -14,12 +14,20 @@ export interface From<R = unknown> {
   fail(error: Error): void
 }
 
+/** Who waits for the answer of one request: a caller of this system, or the way to one of another node. */
+export interface Answerer {
+  resolve(value: unknown): void
+  reject(error: Error): void
+  /** The mailbox dropped the request. */
+  refuse(limit: number): void
+}
+
 /** A request in a mailbox, and the right to answer it. It lets go of the caller once answered. */
 export class IncomingCall extends Special implements From {
   readonly request: unknown
-  #pending: PendingCall | undefined
+  #pending: Answerer | undefined
 
-  constructor(request: unknown, pending: PendingCall) {
+  constructor(request: unknown, pending: Answerer) {
     super()
     this.request = request
     this.#pending = pending
@@ -56,7 +64,7 @@ export class IncomingCall extends Special implements From {
  * The caller's side: a monitor on the callee (rule 32) and a deadline (rule 33), settled by whichever of reply, end of
  * the callee, deadline or abort comes first. The callee never notices that its caller gave up.
  */
-export class PendingCall extends Monitor implements Expires {
+export class PendingCall extends Monitor implements Expires, Answerer {
   readonly #kernel: Kernel
   readonly #request: unknown
   readonly #to: Pid

@@ -25,7 +25,10 @@ export type SystemEvent =
       readonly message: unknown
       readonly why: 'no_process' | 'no_name' | 'mailbox_full' | 'unhandled' | 'no_connection'
     }
-  /** From supervisors and other siblings. */
+  /**
+   * From supervisors and other siblings. Topic `supervisor`: `data` is a supervisor's report of one child, with a `kind`
+   * (restart, crash, start_error, escalation, ...), the child's id and its pid.
+   */
   | { readonly kind: 'report'; readonly topic: string; readonly data: unknown }
 
 /** Costs nothing while nobody listens. A listener that throws is dropped. */

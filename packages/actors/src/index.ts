@@ -4,6 +4,7 @@ export type { From } from './call.ts'
 export type { BodyContext, Context, ReceiveOptions } from './context.ts'
 export type { CrashReport, Events, SystemEvent } from './events.ts'
 export type { ProcessInfo, ProcessTree } from './inspect.ts'
+export type { MemoryEstimate } from './memory.ts'
 export type { TraceEvent } from './kernel.ts'
 export {
   isNotice,
@@ -12,6 +13,7 @@ export {
   ExitNotice,
   GroupNotice,
   IdleNotice,
+  NodeNotice,
   TimeoutNotice,
   type Notice,
 } from './notice.ts'
@@ -25,6 +27,8 @@ export type {
 } from './options.ts'
 export { ActorSystem, createSystem, type SystemOptions } from './system.ts'
 export type { Timer } from './timer.ts'
+export { joinCluster, type Cluster, type NodeEvent } from './cluster.ts'
+export type { NodeService } from './remote.ts'
 export type { Groups, Topics } from './groups.ts'
 export {
   outcomeOf,

@@ -1,20 +1,24 @@
-import type { Pid } from '@daruma/protocol'
+import { toWire, type Pid } from '@daruma/protocol'
 import type { Kernel } from './kernel.ts'
 import { peersOf } from './links.ts'
+import { estimateMemory, type MemoryEstimate } from './memory.ts'
 import { DownMonitor } from './monitor.ts'
-import { SUSPENDED, type ProcessStatus } from './process-status.ts'
+import { HIBERNATING, SUSPENDED, WAITING, type ProcessStatus } from './process-status.ts'
 import type { Process } from './process.ts'
 
 /** What can be seen of a process from outside. STABLE. */
 export interface ProcessInfo {
   readonly pid: Pid
   readonly name: string | undefined
+  /** Its label, or the name of the behavior that it has now: `next.become` changes that. */
   readonly behavior: string
-  readonly status: ProcessStatus | 'suspended'
+  /** What it is doing; suspended and hibernating stand before whatever else it would be. */
+  readonly status: ProcessStatus | 'suspended' | 'hibernating'
   /** Everything that waits, notices included. */
   readonly mailboxLength: number
-  /** Messages handled in all its life. */
+  /** Messages and notices handled in all its life; those of the batch in hand are counted when it is done. */
   readonly reductions: number
+  readonly memory: MemoryEstimate
   readonly trapExits: boolean
   readonly links: readonly Pid[]
   /** Whom it monitors. */
@@ -24,7 +28,7 @@ export interface ProcessInfo {
   readonly parent: Pid
   /** Parent first; ends at one that has ended. */
   readonly ancestors: readonly Pid[]
-  /** What the behavior's `snapshot` shows; undefined if it has none. */
+  /** What the behavior's `snapshot` shows; undefined if it has none, or if it throws. */
   readonly state: unknown
 }
 
@@ -50,16 +54,33 @@ export function describeProcess(kernel: Kernel, process: Process): ProcessInfo {
     pid: process.pid,
     name: kernel.names.nameOf(process),
     behavior: process.label,
-    status: (process.irregular & SUSPENDED) !== 0 ? 'suspended' : process.status,
-    mailboxLength: process.length + (process.hasStarted ? (behavior.backlog?.(process.state) ?? 0) : 0),
+    status: statusOf(process),
+    mailboxLength: process.length + (shown(process, () => behavior.backlog?.(process.state)) ?? 0),
     reductions: process.reductions,
+    memory: estimateMemory(process),
     trapExits: process.trapExits,
     links: [...peersOf(process.links)].map((peer) => peer.pid),
     monitors,
     monitoredBy,
     parent: process.parent,
     ancestors: kernel.ancestorsOf(process),
-    state: process.hasStarted ? behavior.snapshot?.(process.state) : undefined,
+    state: shown(process, () => behavior.snapshot?.(process.state)),
+  }
+}
+
+function statusOf(process: Process): ProcessInfo['status'] {
+  if ((process.irregular & SUSPENDED) !== 0) return 'suspended'
+  return process.phase === WAITING && (process.irregular & HIBERNATING) !== 0 ? 'hibernating' : process.status
+}
+
+/** What the behavior shows of itself. One that fails at that must not take the whole list of processes with it. */
+function shown<T>(process: Process, show: () => T | undefined): T | undefined {
+  if (!process.hasStarted) return undefined
+  try {
+    return show()
+  } catch (thrown) {
+    process.kernel.logger.log('warn', `${process.describe()} could not show itself`, { error: toWire(thrown) })
+    return undefined
   }
 }
 

@@ -5,6 +5,7 @@ import {
   exitNoproc,
   Pid,
   sameRef,
+  silentLogger,
   toWire,
   type Clock,
   type ExitReason,
@@ -28,8 +29,9 @@ import { Names } from './names.ts'
 import { DownNotice, ExitNotice, Special } from './notice.ts'
 import type { AnyStartOptions, CallOptions, StartOutcome } from './options.ts'
 import { ProcessTable } from './process-table.ts'
-import { BOUNDED, STRAIGHT } from './process-status.ts'
+import { BOUNDED, DROWSY, STRAIGHT } from './process-status.ts'
 import { Process, type Extras } from './process.ts'
+import type { Remote } from './remote.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { ActorSystem } from './system.ts'
 
@@ -57,6 +59,8 @@ export class Kernel {
   readonly events = new Events()
   tracer: ((event: TraceEvent) => void) | undefined = undefined
   system: ActorSystem = undefined as never
+  /** The other nodes, where this one is in a cluster. */
+  remote: Remote | undefined = undefined
   closed = false
   #serial = 0
   #refSerial = 0
@@ -98,29 +102,39 @@ export class Kernel {
     )
   }
 
+  /** Whether a pid is a process of another node that is up. */
+  isReachable(pid: Pid): boolean {
+    return this.remote !== undefined && this.remote.reaches(pid)
+  }
+
+  /** The pid of a process of this system that may have ended. */
+  pidOf(serial: number): Pid {
+    return this.table.get(serial)?.pid ?? new Pid(this.home, serial)
+  }
+
   /** Why nothing can reach a pid that is no living process here. */
   #absence(pid: Pid): ExitReason {
-    return this.isLocal(pid) ? exitNoproc : { kind: 'noconnection', node: pid.home.node }
+    if (this.isLocal(pid)) return exitNoproc
+    return this.remote?.absence(pid) ?? { kind: 'noconnection', node: pid.home.node }
   }
 
   // Messages
 
   send(to: Pid | string, message: unknown): MailboxFull | undefined {
-    let target: Process | undefined
-    if (typeof to === 'string') {
-      target = this.names.find(to)
-      if (target === undefined) {
-        this.deadLetter(to, message, 'no_name')
-        throw new AppError('not_found', `nobody holds the name "${to}"; message ${kindOf(message)} was not sent`, {
-          name: to,
-        })
-      }
-    } else {
-      target = to.target as Process | undefined
-      if (target === undefined || target.kernel !== this) {
-        target = this.processOf(to)
-        if (target === undefined) return this.#lost(to, message)
-      }
+    // A living process of this system, unobserved: all that a message costs on its way.
+    const target = (to as Pid).target as Process | undefined
+    if (target !== undefined && target.kernel === this && this.tracer === undefined) return target.push(message)
+    return this.#sendByAnyWay(to, message)
+  }
+
+  #sendByAnyWay(to: Pid | string, message: unknown): MailboxFull | undefined {
+    const target = typeof to === 'string' ? this.names.find(to) : this.processOf(to)
+    if (target === undefined) {
+      if (typeof to !== 'string') return this.#lost(to, message)
+      this.deadLetter(to, message, 'no_name')
+      throw new AppError('not_found', `nobody holds the name "${to}"; message ${kindOf(message)} was not sent`, {
+        name: to,
+      })
     }
     if (this.tracer !== undefined) this.tracer({ kind: 'send', to: target.pid, message })
     return target.push(message)
@@ -140,6 +154,7 @@ export class Kernel {
   call(caller: Process | undefined, to: Pid | string, request: unknown, options?: CallOptions): Promise<unknown> {
     const target = typeof to === 'string' ? this.names.find(to) : this.processOf(to)
     if (target === undefined) {
+      if (typeof to !== 'string' && this.isReachable(to)) return this.remote!.call(caller, to, request, options)
       return Promise.reject(callFailed(to, request, typeof to === 'string' ? exitNoproc : this.#absence(to)))
     }
     if (target === caller) {
@@ -168,8 +183,11 @@ export class Kernel {
     return promise
   }
 
-  #lost(to: Pid, message: unknown): undefined {
+  /** No process of this system has that pid. */
+  #lost(to: Pid, message: unknown): MailboxFull | undefined {
+    if (this.isReachable(to)) return this.remote!.send(to, message)
     this.deadLetter(to, message, this.isLocal(to) ? 'no_process' : 'no_connection')
+    return undefined
   }
 
   deadLetter(to: Pid | string, message: unknown, why: (SystemEvent & { kind: 'dead_letter' })['why']): void {
@@ -225,6 +243,16 @@ export class Kernel {
     }
     if (options.terminateMs !== undefined) process.extra.terminateMs = options.terminateMs
     if (options.label !== undefined) process.extra.label = options.label
+    if (options.hibernateAfterMs !== undefined) {
+      if (process.body !== undefined) {
+        throw new AppError(
+          'invalid',
+          `${process.label} is straight-line code, which cannot hibernate; write a behavior`,
+        )
+      }
+      process.extra.hibernateAfterMs = options.hibernateAfterMs
+      if (options.hibernateAfterMs !== Infinity) process.irregular |= DROWSY
+    }
   }
 
   tryStart(parent: Process | undefined, code: AnyCode, options: AnyStartOptions | undefined): Promise<StartOutcome> {
@@ -282,6 +310,7 @@ export class Kernel {
   exit(from: Pid, to: Pid, reason: ExitReason): void {
     const target = this.processOf(to)
     if (target !== undefined) this.sendExit(target, from, reason, false)
+    else this.remote?.exit(from, to, reason)
   }
 
   /**
@@ -308,11 +337,14 @@ export class Kernel {
   /** Ends a process without asking it, whatever it traps. Its links and monitors learn `reason`. */
   terminate(to: Pid, reason: ExitReason): boolean {
     const target = this.processOf(to)
-    target?.end(reason)
-    return target !== undefined
+    if (target === undefined) return this.remote?.terminate(to, reason) ?? false
+    target.end(reason)
+    return true
   }
 
   reportCrash(process: Process, reason: ExitReason): void {
+    // A report is the dearest part of a crash, and restart storms are when nobody may be slow.
+    if (this.logger === silentLogger && !this.events.active) return
     const { current } = process
     const message = current instanceof Special ? current.visible() : current
     const report: CrashReport = {
@@ -345,6 +377,7 @@ export class Kernel {
   link(process: Process, peer: Pid): void {
     const target = this.processOf(peer)
     if (target !== undefined) return link(process, target)
+    if (this.isReachable(peer) && this.remote!.link(process, peer)) return
     const reason = this.#absence(peer)
     if (process.trapExits) return process.pushNotice(new ExitNotice(peer, reason, true))
     throw new AppError('not_found', `${process.describe()} cannot link to ${peer}: ${describeReason(reason)}`, {
@@ -356,10 +389,14 @@ export class Kernel {
   unlink(process: Process, peer: Pid): void {
     const target = this.processOf(peer)
     if (target !== undefined) unlink(process, target)
+    else this.remote?.unlink(process, peer)
   }
 
   monitor(process: Process, target: Pid | string): Ref {
     const found = typeof target === 'string' ? this.names.find(target) : this.processOf(target)
+    if (found === undefined && typeof target !== 'string' && this.isReachable(target)) {
+      return this.remote!.downMonitor(process, target)
+    }
     const name = typeof target === 'string' ? target : undefined
     const { node, incarnation } = this.home
     const monitor = new DownMonitor(node, incarnation, this.nextSerial(), process, name)
@@ -390,8 +427,12 @@ export class Kernel {
 
   /** Calls `tell` once when `pid` ends; at once if it is not there. Returns the way out. */
   watchExit(pid: Pid, tell: (reason: ExitReason) => void): () => void {
-    const watch = new ExitWatch(this.home.node, this.home.incarnation, this.nextSerial(), tell)
     const target = this.processOf(pid)
+    if (target === undefined && this.isReachable(pid)) {
+      const remote = this.remote!.exitWatch(pid, tell)
+      return () => remote.detach()
+    }
+    const watch = new ExitWatch(this.home.node, this.home.incarnation, this.nextSerial(), tell)
     if (target === undefined) tell(this.#absence(pid))
     else watch.watch(target)
     return () => watch.detach()

@@ -100,6 +100,18 @@ export class Mailbox {
     }
   }
 
+  /** Gives back all room while nothing waits. */
+  shrink(): void {
+    if (this.length === 0) this.#head = this.#tail = undefined
+  }
+
+  /** Room for so many items beyond the oldest, used or not. */
+  get capacity(): number {
+    let capacity = 0
+    for (let chunk = this.#head; chunk !== undefined; chunk = chunk.next) capacity += chunk.items.length
+    return capacity
+  }
+
   clear(): void {
     this.length = this.specials = this.notices = 0
     this.#oldest = this.#head = this.#tail = undefined

@@ -1,4 +1,4 @@
-import type { ExitReason, Pid, Ref } from '@daruma/protocol'
+import type { ExitReason, NodeId, Pid, Ref } from '@daruma/protocol'
 
 /**
  * Something in a mailbox that is not simply a user's message: it stands in the one order with the messages, and the
@@ -103,6 +103,19 @@ export class GroupNotice extends NoticeBase {
   }
 }
 
+/** A monitored node went down, or was not up. It may still be alive. */
+export class NodeNotice extends NoticeBase {
+  readonly kind = 'node_down'
+  readonly ref: Ref
+  readonly node: NodeId
+
+  constructor(ref: Ref, node: NodeId) {
+    super()
+    this.ref = ref
+    this.node = node
+  }
+}
+
 /** For behaviors that answer to the runtime itself (programs, statecharts): a completion that must not be lost. */
 export class InternalNotice extends NoticeBase {
   readonly kind = 'internal'
@@ -114,7 +127,8 @@ export class InternalNotice extends NoticeBase {
   }
 }
 
-export type Notice = ExitNotice | DownNotice | TimeoutNotice | IdleNotice | CancelNotice | GroupNotice | InternalNotice
+export type Notice =
+  ExitNotice | DownNotice | TimeoutNotice | IdleNotice | CancelNotice | GroupNotice | NodeNotice | InternalNotice
 
 /** Any notice that is not a user's message. */
 export function isNotice(message: unknown): message is Notice {

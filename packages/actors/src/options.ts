@@ -21,6 +21,11 @@ export interface ProcessOptions {
   readonly trapExits?: boolean
   /** How long a `terminate` that awaits may take. Default 5_000. */
   readonly terminateMs?: number
+  /**
+   * Hibernates when no message has come for so long. Default: never by itself.
+   * @throws AppError invalid - straight-line code has its state in variables, and nothing can make that smaller
+   */
+  readonly hibernateAfterMs?: number
   /** Under which host name of this node the pid is known. Default: the system's own. */
   readonly home?: Home
 }

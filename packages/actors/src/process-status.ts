@@ -36,3 +36,11 @@ export const RESUMING = 8
 export const IDLING = 16
 /** Its mailbox has a limit. */
 export const BOUNDED = 32
+/** It hibernates by itself after a time without messages. */
+export const DROWSY = 64
+/** That time is running. */
+export const DOZING = 128
+/** That time is over: it hibernates in its next turn, unless a message comes first. */
+export const DROOPING = 256
+/** Its state is what `hibernate` kept; `wake` comes before its next message. */
+export const HIBERNATING = 512

@@ -15,8 +15,12 @@ import type { MailboxOptions, StartOutcome } from './options.ts'
 import { admit } from './overflow.ts'
 import {
   BOUNDED,
+  DOZING,
+  DROOPING,
+  DROWSY,
   ENDING,
   EXITED,
+  HIBERNATING,
   IDLING,
   PARKED,
   RESUMING,
@@ -45,6 +49,8 @@ export class Extras {
   mailbox: MailboxOptions | undefined = undefined
   terminateMs = 5_000
   idle: Deadline | undefined = undefined
+  hibernateAfterMs = Infinity
+  doze: Deadline | undefined = undefined
   resumeWith: unknown = undefined
   ack: ((outcome: StartOutcome) => void) | undefined = undefined
   startDeadline: Deadline | undefined = undefined
@@ -183,7 +189,7 @@ export class Process extends Mailbox implements Runnable {
   resume(): void {
     if ((this.irregular & SUSPENDED) === 0) return
     this.irregular &= ~SUSPENDED
-    const isDue = this.length > 0 || (this.irregular & (RESUMING | UNBORN)) !== 0
+    const isDue = this.length > 0 || (this.irregular & (RESUMING | UNBORN | DROOPING)) !== 0
     if (this.phase === WAITING && isDue) this.wake()
   }
 
@@ -231,6 +237,10 @@ export class Process extends Mailbox implements Runnable {
       return 0
     }
     let handled = 0
+    if ((this.irregular & (DOZING | DROOPING | HIBERNATING)) !== 0) {
+      handled = 1
+      if (!this.stir()) return handled
+    }
     if ((this.irregular & UNBORN) !== 0) {
       handled = 1
       if (!this.start()) return handled
@@ -249,14 +259,16 @@ export class Process extends Mailbox implements Runnable {
   /** Between two messages: a message ends the idle time; one who was suspended meanwhile stops here. */
   private isInterrupted(): boolean {
     if ((this.irregular & IDLING) !== 0) this.cancelIdle()
-    return (this.irregular & SUSPENDED) !== 0
+    // It sent itself something while it fell asleep: `wake` comes first, in a step of its own.
+    return (this.irregular & (SUSPENDED | HIBERNATING)) !== 0
   }
 
   /** After a batch: back into the queue if there is more, else to sleep. */
   private rest(): void {
     this.phase = WAITING
-    if (this.length > 0 || (this.irregular & RESUMING) !== 0) this.wake()
-    else this.trim()
+    if (this.length > 0 || (this.irregular & RESUMING) !== 0) return this.wake()
+    this.trim()
+    if ((this.irregular & (DROWSY | HIBERNATING)) === DROWSY) this.doze()
   }
 
   /** True when the next message may be handled in this batch. */
@@ -341,6 +353,12 @@ export class Process extends Mailbox implements Runnable {
         case 'idle':
           this.armIdle(answer.detail as number)
           return true
+        case 'hibernate':
+          return this.length > 0 || this.hibernate()
+        case 'passivate':
+          if (this.length > 0) return true
+          this.terminate({ kind: 'shutdown', detail: 'passivated' })
+          return false
         case 'become':
           this.behavior = answer.detail as Behavior<unknown, unknown, unknown>
           return true
@@ -384,7 +402,8 @@ export class Process extends Mailbox implements Runnable {
   /** Only this process waits for `promise` (rule 31). What it settles to after the process has ended is dropped. */
   private park(promise: PromiseLike<unknown>, message: unknown, proceed: (value: unknown) => boolean): void {
     this.phase = PARKED
-    promise.then(
+    // A native promise is taken as it is; a thenable that throws becomes a rejection.
+    Promise.resolve(promise).then(
       (value) => {
         if (this.phase !== PARKED) return
         this.phase = RUNNING
@@ -458,6 +477,77 @@ export class Process extends Mailbox implements Runnable {
     this.kernel.deadlines.drop(this.extras!.idle!)
   }
 
+  // Hibernation
+
+  /** Its time without messages begins. */
+  private doze(): void {
+    this.irregular |= DOZING
+    const { extra } = this
+    extra.doze = this.kernel.deadlines.add(extra.hibernateAfterMs, {
+      expire: () => {
+        this.irregular = (this.irregular & ~DOZING) | DROOPING
+        if (this.phase === WAITING) this.wake()
+      },
+    })
+  }
+
+  private endDoze(): void {
+    if ((this.irregular & DOZING) === 0) return
+    this.irregular &= ~DOZING
+    this.kernel.deadlines.drop(this.extras!.doze!)
+  }
+
+  /** Something came, or its time to hibernate. True when messages may be handled. */
+  private stir(): boolean {
+    this.endDoze()
+    const isDrooping = (this.irregular & DROOPING) !== 0
+    this.irregular &= ~DROOPING
+    if ((this.irregular & HIBERNATING) !== 0) return this.awaken()
+    return !isDrooping || this.length > 0 || this.hibernate()
+  }
+
+  /** True unless it crashed. */
+  private hibernate(): boolean {
+    if (this.behavior.hibernate !== undefined) {
+      try {
+        const kept = this.behavior.hibernate(this.context, this.state)
+        if (isPromise(kept))
+          throw new AppError('internal', `${this.describe()}: hibernate must answer at once, not later`)
+        this.state = kept
+      } catch (thrown) {
+        this.crash(thrown)
+        return false
+      }
+      if (this.phase !== RUNNING) return false
+    }
+    this.irregular |= HIBERNATING
+    this.shrink()
+    return true
+  }
+
+  /** True when messages may be handled at once. */
+  private awaken(): boolean {
+    this.irregular &= ~HIBERNATING
+    if (this.behavior.wake === undefined) return true
+    let answer: unknown
+    try {
+      answer = this.behavior.wake(this.context, this.state)
+    } catch (thrown) {
+      this.crash(thrown)
+      return false
+    }
+    if (this.phase !== RUNNING) return false
+    if (!isPromise(answer)) {
+      this.state = answer
+      return true
+    }
+    this.park(answer, undefined, (state) => {
+      this.state = state
+      return true
+    })
+    return false
+  }
+
   // The end
 
   crash(thrown: unknown): void {
@@ -492,7 +582,7 @@ export class Process extends Mailbox implements Runnable {
         this.endOfTerminate(reason)
       },
     })
-    answer.then(
+    Promise.resolve(answer).then(
       () => {
         deadlines.drop(deadline)
         this.endOfTerminate(reason)
@@ -520,6 +610,7 @@ export class Process extends Mailbox implements Runnable {
     this.phase = EXITED
     if (extras !== undefined) {
       this.cancelIdle()
+      this.endDoze()
       if (extras.startDeadline !== undefined) kernel.deadlines.drop(extras.startDeadline)
       if (extras.owned !== undefined) for (const owned of extras.owned) owned.ownerEnded()
     }

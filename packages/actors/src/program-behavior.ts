@@ -397,17 +397,23 @@ export class ProgramRun implements ProgramHost {
   }
 
   #exec(command: Extract<Command, { kind: 'exec' }>): Answer {
-    return this.#ask('exec', this.#handlers.spawn, async (scope) => {
+    return this.#ask('exec', this.#handlers.spawn, (scope) => {
       const { target, host, args } = command
-      const pid = await this.#handlers.spawn!(target, host, args, command.options ?? {}, scope)
-      const abandoned = (): void => void this.#kernel.terminate(pid, terminated(this.self))
-      scope.signal.addEventListener('abort', abandoned, { once: true })
-      const reason = await this.#ctx.system.exited(pid)
-      scope.signal.removeEventListener('abort', abandoned)
-      const { value, error } = outcomeOf(reason, pid)
-      if (error !== undefined) throw new ExecFailed(error)
-      return value
+      const pid = this.#handlers.spawn!(target, host, args, command.options ?? {}, scope)
+      return isPromise(pid) ? pid.then((late) => this.#resultOf(late, scope)) : this.#resultOf(pid, scope)
     })
+  }
+
+  /** Watched from the very turn in which the pid is known: one that ends in its first turn is not missed. */
+  async #resultOf(pid: Pid, scope: ProgramScope): Promise<unknown> {
+    const abandoned = (): void => void this.#kernel.terminate(pid, terminated(this.self))
+    if (scope.signal.aborted) abandoned()
+    scope.signal.addEventListener('abort', abandoned, { once: true })
+    const reason = await this.#ctx.system.exited(pid)
+    scope.signal.removeEventListener('abort', abandoned)
+    const { value, error } = outcomeOf(reason, pid)
+    if (error !== undefined) throw new ExecFailed(error)
+    return value
   }
 
   // Commands about a pid
@@ -429,7 +435,8 @@ export class ProgramRun implements ProgramHost {
   #onPid(pid: Pid, command: PidCommand): Answer {
     const kernel = this.#kernel
     const target = kernel.processOf(pid)
-    if (target === undefined && !kernel.isLocal(pid) && this.#handlers.route !== undefined) {
+    const isRemote = target === undefined && kernel.isReachable(pid)
+    if (target === undefined && !isRemote && !kernel.isLocal(pid) && this.#handlers.route !== undefined) {
       const handlers = this.#handlers
       return this.#ask('route', handlers.route, (scope) => handlers.route!(pid, command, scope))
     }
@@ -449,6 +456,7 @@ export class ProgramRun implements ProgramHost {
         this.#ctx.unlink(pid)
         return doneNull
     }
+    if (isRemote) return this.#onRemote(pid, command)
     if (target === undefined) return refused(notFound(pid))
     switch (command.kind) {
       case 'send': {
@@ -467,6 +475,31 @@ export class ProgramRun implements ProgramHost {
         if (command.mode === 'cancel') target.pushNotice(new CancelNotice(this.self, command.reason))
         else if (target === this.#process) this.#doom = terminated(this.self, command.reason)
         else target.end(terminated(this.self, command.reason))
+        return doneNull
+    }
+  }
+
+  /** A process of another node: whether it lives is not known here. */
+  #onRemote(pid: Pid, command: PidCommand): Answer {
+    const kernel = this.#kernel
+    switch (command.kind) {
+      case 'send': {
+        const full = kernel.send(pid, programMessage(command.topic, command.payload, this.self))
+        if (full === undefined) return doneNull
+        return refused({
+          kind: 'rate_limited',
+          message: `node ${pid.home.node} takes too little at present; the message to ${pid} was not sent`,
+          retryable: true,
+        })
+      }
+      case 'link':
+        kernel.link(this.#process, pid)
+        return doneNull
+      case 'exit':
+        if (command.mode === 'cancel') kernel.remote?.cancel(this.self, pid, command.reason)
+        else kernel.terminate(pid, terminated(this.self, command.reason))
+        return doneNull
+      default:
         return doneNull
     }
   }

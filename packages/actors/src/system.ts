@@ -6,6 +6,7 @@ import {
   exitKill,
   exitShutdown,
   parsePid,
+  toWire,
   type Clock,
   type ExitReason,
   type Logger,
@@ -148,8 +149,9 @@ export class ActorSystem implements AsyncDisposable {
   /** Asks a process politely to end: a `cancel` notice; without a handler for it, it stops with `shutdown`. */
   cancel(to: Pid, reason?: string): boolean {
     const target = this.#kernel.processOf(to)
-    target?.pushNotice(new CancelNotice(undefined, reason))
-    return target !== undefined
+    if (target === undefined) return this.#kernel.remote?.cancel(undefined, to, reason) ?? false
+    target.pushNotice(new CancelNotice(undefined, reason))
+    return true
   }
 
   /** Resolves with the reason when it ends; at once with `noproc` if it is not there. */
@@ -180,6 +182,12 @@ export class ActorSystem implements AsyncDisposable {
     return this.#kernel.names.find(name)?.pid
   }
 
+  /** Lives here, or may live on another node that is up: what is sent there will arrive or be lost with the connection. */
+  isReachable(pid: Pid): boolean {
+    return this.isAlive(pid) || this.#kernel.isReachable(pid)
+  }
+
+  /** Lives here; false for every process of another node. */
   isAlive(pid: Pid): boolean {
     return this.#kernel.processOf(pid) !== undefined
   }
@@ -213,9 +221,21 @@ export class ActorSystem implements AsyncDisposable {
     return processForest(this.#kernel)
   }
 
-  /** Told of every send and receive from now on; `undefined` turns it off again, and it costs nothing. */
+  /**
+   * Told of every send and receive from now on; `undefined` turns it off again, and it costs nothing. A tracer that throws
+   * is turned off, as a listener of events is.
+   */
   trace(tracer: ((event: TraceEvent) => void) | undefined): void {
-    this.#kernel.tracer = tracer
+    const kernel = this.#kernel
+    const guarded = (event: TraceEvent): void => {
+      try {
+        tracer!(event)
+      } catch (thrown) {
+        if (kernel.tracer === guarded) kernel.tracer = undefined
+        kernel.logger.log('error', 'the tracer threw and is turned off', { error: toWire(thrown) })
+      }
+    }
+    kernel.tracer = tracer === undefined ? undefined : guarded
   }
 
   /**

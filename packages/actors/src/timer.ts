@@ -52,7 +52,7 @@ export class SendTimer extends Ref implements Timer, Expires, Owned {
     this.to = to
     this.message = message
     this.target = typeof to === 'string' ? undefined : kernel.processOf(to)
-    if (typeof to !== 'string' && this.target === undefined) return
+    if (typeof to !== 'string' && this.target === undefined && !kernel.isReachable(to)) return
     this.target?.own(this)
     this.deadline = kernel.deadlines.add(delayMs, this)
   }
@@ -68,6 +68,7 @@ export class SendTimer extends Ref implements Timer, Expires, Owned {
     const target = this.target ?? (typeof this.to === 'string' ? this.kernel.names.find(this.to) : undefined)
     this.letGo()
     if (target !== undefined) this.deliver(target)
+    else if (typeof this.to !== 'string') this.kernel.cast(this.to, this.message)
   }
 
   ownerEnded(): void {

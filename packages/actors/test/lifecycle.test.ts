@@ -375,6 +375,7 @@ describe('the side door', () => {
         status: 'waiting',
         mailboxLength: 0,
         reductions: 3,
+        memory: { mailboxBytes: expect.any(Number), linkBytes: 0, monitorBytes: 0, ownedBytes: 230, processBytes: 510 },
         trapExits: false,
         links: [parent.pid],
         monitors: [],

@@ -15,7 +15,7 @@ import {
   type Step,
 } from '@daruma/protocol'
 import { describe, expect, test } from 'vitest'
-import { programBehavior, programMessage, type Actor, type ProgramHandlers } from '../src/index.ts'
+import { createSystem, programBehavior, programMessage, type Actor, type ProgramHandlers } from '../src/index.ts'
 import type { TestSystem } from '../src/testing.ts'
 import { withSystem } from './rule.ts'
 
@@ -426,6 +426,20 @@ describe('a program in a process', () => {
       })
     }),
   )
+  test('program: exec of a process that ends in its first turn gives its value, too', async () => {
+    await using system = createSystem()
+    const processOf = (script: Script, handlers: ProgramHandlers = {}): Actor<MessageEvent> =>
+      system.spawn(programBehavior({ entry: 'app:test', args: [], create: scripted(script), handlers }))
+    const quick = (): Actor<MessageEvent> => processOf(atOnce(() => 16))
+    const asker = processOf(
+      function* (host) {
+        host.issue({ kind: 'exec', target: 'x', host: 'h', args: [] })
+        return yield 'idle'
+      },
+      { spawn: quick },
+    )
+    expect(await system.exited(asker)).toEqual({ kind: 'normal', value: { kind: 'completed', id: 1, value: 16 } })
+  })
   test(
     'program: one that used up its slice goes on after the others had their turn, before its next message',
     withSystem(async (t) => {

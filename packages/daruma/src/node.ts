@@ -10,6 +10,7 @@ import {
   type Observer,
   type StartOptions,
   type WorkflowDefinition,
+  type WorkflowEngineOptions,
   type WorkflowStorage,
 } from '@daruma/workflow'
 import { workflowHandle, type WorkflowHandle } from './handle.ts'
@@ -18,7 +19,10 @@ import { workflowHandle, type WorkflowHandle } from './handle.ts'
 type AnyWorkflow = WorkflowDefinition<never, unknown>
 type AnyFunction = FunctionDefinition<never, unknown>
 
-export interface NodeOptions {
+export interface NodeOptions extends Pick<
+  WorkflowEngineOptions,
+  'checkpoint' | 'leaseMs' | 'maxResident' | 'retention'
+> {
   /** The same over restarts: its workflows go on at once. Default "node". */
   readonly name?: string
   /** Folder of the embedded journal (made if missing). One process at a time. Default ".daruma". */
@@ -71,6 +75,10 @@ export async function createNode(options: NodeOptions = {}): Promise<DarumaNode>
       clock,
       ...logger,
       ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+      ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+      ...(options.maxResident === undefined ? {} : { maxResident: options.maxResident }),
+      ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
+      ...(options.retention === undefined ? {} : { retention: options.retention }),
       ...(options.observe === undefined ? {} : { observe: options.observe }),
     })
   } catch (error) {

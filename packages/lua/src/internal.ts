@@ -15,3 +15,4 @@ export type { AccessQuestion, Policy, Verdict } from './modules/support/policy.t
 export { topLevelRequires } from './requires.ts'
 export { matchesDotted } from './modules/support/dotted-pattern.ts'
 export { luaAnnotations, moduleDocs } from './docs.ts'
+export { callOptions } from './modules/support/options.ts'

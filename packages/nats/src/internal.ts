@@ -11,3 +11,16 @@ export {
   snapshotStream,
   type StreamShape,
 } from './streams.ts'
+export {
+  decideMembership,
+  isCurrent,
+  newMembership,
+  type Decision,
+  type Member,
+  type Membership,
+  type MembershipEffect,
+  type MembershipEvent,
+} from './membership.ts'
+export { eachMessage, FrameWriter, parseFrame, type Frame } from './frames.ts'
+export { Incoming } from './incoming.ts'
+export { Outgoing } from './outgoing.ts'

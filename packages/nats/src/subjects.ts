@@ -49,6 +49,10 @@ export interface Names {
   readonly snapshotSubjects: string
   snapshotSubject(key: string): string
   snapshotPartSubject(key: string, generation: string, part: number): string
+  /** Where every node of a cluster says that it lives. */
+  clusterHeartbeats(cluster: string): string
+  /** What is meant for one life of one node, and for no other. */
+  clusterNode(cluster: string, node: string, incarnation: number): string
 }
 
 /** @throws AppError invalid - a prefix that is not made of letters, digits, `-` and `_` */
@@ -74,6 +78,9 @@ export function namesOf(prefix: string): Names {
     snapshotSubjects: `${prefix}.snapshot.>`,
     snapshotSubject: (key) => `${prefix}.snapshot.${escapeToken(key)}`,
     snapshotPartSubject: (key, generation, part) => `${prefix}.snapshot.${escapeToken(key)}.${generation}.${part}`,
+    clusterHeartbeats: (cluster) => `${prefix}.cluster.${escapeToken(cluster)}.heartbeat`,
+    clusterNode: (cluster, node, incarnation) =>
+      `${prefix}.cluster.${escapeToken(cluster)}.node.${escapeToken(node)}.${incarnation}`,
   }
 }
 

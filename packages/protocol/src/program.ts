@@ -108,6 +108,8 @@ export interface WorkflowInfo {
   /** Recorded events and bytes so far in this run. Change as the workflow runs. */
   readonly historyLength: number
   readonly historySizeBytes: number
+  /** The history has become long: continue as new at the next good moment. */
+  readonly suggestContinueAsNew?: boolean
 }
 
 /** Makes a fresh program of one definition, each time it is called. */

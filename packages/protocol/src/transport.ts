@@ -55,6 +55,8 @@ export interface TransportListener {
 export interface Transport {
   readonly self: Peer
   readonly maxMessageBytes: number
+  /** Beyond this, messages that wait for one peer are refused. */
+  readonly maxWaitingBytes: number
   /** Begins to listen and makes this node known. Once. */
   start(listener: TransportListener): Promise<void>
   /** Those that are up, the node itself not among them. */

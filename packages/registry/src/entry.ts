@@ -36,6 +36,9 @@ export interface EntryInput {
   readonly kind?: string | undefined
   readonly meta?: unknown
   readonly data?: unknown
+  /** Given by those who read it from a file. Default: the entry's id, line 1. */
+  readonly origin?: Origin
+  readonly source?: SourceOrigin
 }
 
 /** The program text of a code entry with its place, for error messages; undefined for other entries. */
@@ -63,8 +66,10 @@ export function makeEntry(input: EntryInput, previous?: Entry): Entry {
     kind,
     meta: structuredClone(meta),
     data: structuredClone(isRecord(data) ? data : { data }),
-    origin: { file: id, line: 1 },
-    ...(isRecord(data) && typeof data['source'] === 'string' ? { source: { file: id, lineOffset: 0 } } : {}),
+    origin: input.origin ?? { file: id, line: 1 },
+    ...(isRecord(data) && typeof data['source'] === 'string'
+      ? { source: input.source ?? { file: id, lineOffset: 0 } }
+      : {}),
   })
 }
 

@@ -36,8 +36,10 @@ export type AttemptOutcome =
 export interface Attempt {
   /** Resolves once, with how the attempt ended; never rejects. */
   readonly outcome: Promise<AttemptOutcome>
-  /** Asks the function to stop. The outcome then is what it answers, or canceled. */
+  /** Asks the function to stop, and does not wait for its answer: the outcome is canceled. */
   cancel(reason: string): void
+  /** Asks the function to stop, and leaves the outcome to it and to its timeouts. */
+  interrupt(reason: string): void
 }
 
 export interface AttemptContext {
@@ -102,6 +104,7 @@ export function runAttempt(
   return {
     outcome,
     cancel: (reason) => fail(new AppError('canceled', reason)),
+    interrupt: (reason) => abort.abort(new AppError('canceled', reason, undefined, { retryable: false })),
   }
 
   async function perform(): Promise<void> {

@@ -1,5 +1,5 @@
 import { AppError, isAppError, toWire, type Clock, type Codec, type Log, type Logger } from '@daruma/protocol'
-import { decodeCommit, encodeCommit, entryOverheadBytes, type Commit, type Entry } from './commit.ts'
+import { decodeCommit, encodeCommit, entryOverheadBytes, type CarriedEntry, type Commit, type Entry } from './commit.ts'
 import type { JournalEvent } from './events.ts'
 
 export interface ChainOptions {
@@ -14,13 +14,23 @@ export interface ChainOptions {
   readonly maxCommitBytes: number
   /** Somebody else owns the partition now. Called once; nothing is appended after it. */
   readonly onFenced: (error: AppError) => void
+  /** A commit is stored, and everybody in it knows. */
+  readonly onCommit?: () => void
+}
+
+/** The end of a checkpoint: from now on everything that counts stands behind `from`. */
+export interface Mark {
+  readonly from: number
+  readonly runFloor: number
 }
 
 interface Waiting {
   /** Undefined: a barrier, which only waits for what stands before it. */
-  readonly entry: Entry | undefined
+  readonly entry: Entry | CarriedEntry | Mark | undefined
   readonly onStored: ((seq: number) => void) | undefined
 }
+
+const reservedBytes = 1_024
 
 const firstRetryMs = 50
 const maxRetryMs = 5_000
@@ -39,40 +49,42 @@ export class CommitChain {
   readonly #options: ChainOptions
   readonly #epoch: number
   #seq: number
+  #from: number
   #commit = 0
+  #commitsWritten = 0
+  #bytesWritten = 0
   #waiting: Waiting[] = []
   #underWay = false
   #closed = false
   #idle: (() => void)[] = []
 
-  private constructor(options: ChainOptions, epoch: number, seq: number) {
+  private constructor(options: ChainOptions, epoch: number, seq: number, from: number) {
     this.#options = options
     this.#epoch = epoch
     this.#seq = seq
+    this.#from = from
   }
 
   /**
-   * Takes the partition: from now on every append of an earlier owner is refused. Resolves with the chain and with the
-   * sequence of the claim, up to which the new owner has to read.
+   * Takes the partition: from now on every append of an earlier owner is refused. The new owner has to read what stands
+   * behind `from`, up to `seq`: its claim.
    *
    * @throws AppError invalid - the log was written by a newer version, or is no workflow log
    */
-  static async claim(options: ChainOptions): Promise<{ chain: CommitChain; epoch: number; claimSeq: number }> {
+  static async claim(options: ChainOptions): Promise<CommitChain> {
     const { log, partition, codec, node } = options
     for (let round = 0; ; round++) {
       const last = await log.last(partition)
       const before = last === undefined ? undefined : decodeCommit(codec, last.bytes, { partition, seq: last.seq })
+      const from = before?.from ?? 0
       if (before?.kind === 'claimed' && before.node === node) {
-        // Our own claim, whose acknowledgement was lost (C2).
-        return { chain: new CommitChain(options, before.epoch, last!.seq), epoch: before.epoch, claimSeq: last!.seq }
+        return new CommitChain(options, before.epoch, last!.seq, from) // our own, whose acknowledgement was lost (C2)
       }
       const epoch = (before?.epoch ?? 0) + 1
       try {
-        const bytes = encodeCommit(codec, { kind: 'claimed', epoch, commit: 0, node })
+        const bytes = encodeCommit(codec, { kind: 'claimed', epoch, commit: 0, from, node })
         const answer = await log.append(partition, last?.seq ?? 0, bytes)
-        if (answer.kind === 'appended') {
-          return { chain: new CommitChain(options, epoch, answer.seq), epoch, claimSeq: answer.seq }
-        }
+        if (answer.kind === 'appended') return new CommitChain(options, epoch, answer.seq, from)
       } catch (error) {
         if (!isRetryable(error)) throw error
         await pause(options.clock, retryDelayMs(round))
@@ -84,9 +96,27 @@ export class CommitChain {
     return this.#epoch
   }
 
+  /** The last sequence that is acknowledged. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  get from(): number {
+    return this.#from
+  }
+
+  /** By this owner, acknowledged. */
+  get commitsWritten(): number {
+    return this.#commitsWritten
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
   /** Bytes that one entry may have. */
   get maxEntryBytes(): number {
-    return this.#options.log.maxRecordBytes - 256
+    return this.#options.log.maxRecordBytes - reservedBytes
   }
 
   encode(event: JournalEvent): Uint8Array {
@@ -94,7 +124,7 @@ export class CommitChain {
   }
 
   /** Joins the next commit. Nothing is sent before `flush`. */
-  add(entry: Entry, onStored?: (seq: number) => void): void {
+  add(entry: Entry | CarriedEntry | Mark, onStored?: (seq: number) => void): void {
     if (this.#closed) return // C3
     this.#waiting.push({ entry, onStored })
   }
@@ -131,15 +161,17 @@ export class CommitChain {
     try {
       while (this.#waiting.length > 0 && !this.#closed) {
         const taken = this.#take()
-        const entries: Entry[] = []
-        for (const { entry } of taken) if (entry !== undefined) entries.push(entry)
-        if (entries.length > 0) {
-          const commit: Commit = { kind: 'events', epoch: this.#epoch, commit: ++this.#commit, entries }
-          const seq = await this.#append(encodeCommit(this.#options.codec, commit))
+        const commit = this.#commitOf(taken)
+        if (commit !== undefined) {
+          const bytes = encodeCommit(this.#options.codec, commit)
+          const seq = await this.#append(bytes)
           if (seq === undefined || this.#closed) return // C3
           this.#seq = seq
+          this.#commitsWritten++
+          this.#bytesWritten += bytes.length
         }
         for (const { onStored } of taken) onStored?.(this.#seq) // C1
+        if (commit !== undefined) this.#options.onCommit?.()
       }
     } catch (error) {
       this.#fence(
@@ -152,13 +184,21 @@ export class CommitChain {
     }
   }
 
+  /** The first that wait: of one kind, as a commit is, and not more than one commit takes. */
   #take(): Waiting[] {
     let bytes = 0
     let count = 0
+    let kind: Commit['kind'] | undefined
+    const maxBytes = Math.min(this.#options.maxCommitBytes, this.maxEntryBytes)
     while (count < this.#waiting.length) {
       const { entry } = this.#waiting[count]!
-      if (entry !== undefined) bytes += entry.bytes.length + entry.workflow.length * 3 + entryOverheadBytes
-      if (count > 0 && bytes > this.#options.maxCommitBytes) break
+      if (entry !== undefined) {
+        const next = kindOf(entry)
+        if (kind !== undefined && (next !== kind || next === 'checkpointed')) break
+        kind = next
+        if (!isMark(entry)) bytes += entry.bytes.length + entry.workflow.length * 3 + entryOverheadBytes
+        if (count > 0 && bytes > maxBytes) break
+      }
       count++
     }
     if (count === this.#waiting.length) {
@@ -167,6 +207,21 @@ export class CommitChain {
       return all
     }
     return this.#waiting.splice(0, count)
+  }
+
+  #commitOf(taken: readonly Waiting[]): Commit | undefined {
+    const entries: (Entry | CarriedEntry | Mark)[] = []
+    for (const { entry } of taken) if (entry !== undefined) entries.push(entry)
+    const first = entries[0]
+    if (first === undefined) return undefined
+    const header = { epoch: this.#epoch, commit: ++this.#commit }
+    if (isMark(first)) {
+      this.#from = first.from
+      return { ...header, kind: 'checkpointed', ...first }
+    }
+    return 'carried' in first
+      ? { ...header, from: this.#from, kind: 'carried', entries: entries as CarriedEntry[] }
+      : { ...header, from: this.#from, kind: 'events', entries: entries as Entry[] }
   }
 
   /** The sequence under which the commit is stored; undefined when fenced. Goes on asking for as long as it takes. */
@@ -219,6 +274,14 @@ export class CommitChain {
     this.close()
     this.#options.onFenced(error)
   }
+}
+
+function isMark(entry: Entry | CarriedEntry | Mark): entry is Mark {
+  return 'runFloor' in entry
+}
+
+function kindOf(entry: Entry | CarriedEntry | Mark): 'events' | 'carried' | 'checkpointed' {
+  return isMark(entry) ? 'checkpointed' : 'carried' in entry ? 'carried' : 'events'
 }
 
 function isRetryable(error: unknown): boolean {

@@ -1,7 +1,9 @@
 import {
   AppError,
+  findUnsendable,
   fromWire,
   hash32,
+  isAppError,
   Home,
   msgpackCodec,
   parseDurationMs,
@@ -10,6 +12,7 @@ import {
   systemClock,
   systemRng,
   uuidFrom,
+  type CancelTimer,
   type Clock,
   type Codec,
   type Inbox,
@@ -24,13 +27,20 @@ import {
   type SpawnOptions,
 } from '@daruma/protocol'
 import type { ActivityExecutor } from './activity.ts'
+import { checkpointDefaults, type CheckpointOptions } from './checkpoint.ts'
 import type { WorkflowDirectory, WorkflowHost } from './directory.ts'
 import type { JournalEvent } from './events.ts'
 import type { Description } from './head.ts'
+import { historyLimitDefaults, type HistoryLimits } from './limits.ts'
 import type { Observer } from './observer.ts'
+import { mayGive, whomToAsk, type Holdings } from './balance.ts'
+import { forwardedRequest, isRepeatable, isSurelyNotDone, notOwner, type Forward, type ForwardedRequest } from './forward.ts'
 import { Ownership } from './ownership.ts'
 import type { Partition, PartitionOptions } from './partition.ts'
+import { scheduleType, scheduleWorkflow } from './schedule.ts'
+import { Schedules } from './schedules.ts'
 import type { PartitionAnswer, PartitionRequest, StartRequest } from './requests.ts'
+import { retentionDefaults, type Retention } from './retention.ts'
 
 /** Where the journals of one task queue live. */
 export interface WorkflowStorage {
@@ -68,8 +78,13 @@ export interface WorkflowEngineOptions {
   readonly maxCommitBytes?: number
   /** Per partition; calls beyond it wait. Default 1_000. */
   readonly maxConcurrentActivities?: number
+  readonly checkpoint?: Partial<CheckpointOptions>
+  readonly retention?: Partial<Retention>
+  readonly limits?: Partial<HistoryLimits>
   /** How long a partition of a node that fell silent stays its own; default 10 s. */
   readonly leaseMs?: number
+  /** Ways to the same task queue on other nodes. Absent: what another node owns is refused as unavailable. */
+  readonly forward?: Forward
 }
 
 /** `id`: given by the caller, so that a second start meets the first. */
@@ -91,10 +106,16 @@ const slots = 1_024
 export class WorkflowEngine implements WorkflowHost {
   readonly taskQueue: string
   readonly host: string
+  readonly schedules: Schedules
   readonly #home: Home
   readonly #rng: Rng
   readonly #partitions: readonly Ownership[]
   readonly #directory: WorkflowDirectory
+  readonly #machineClock: Clock
+  readonly #forward: Forward | undefined
+  readonly #leaseMs: number
+  #balancing: CancelTimer | undefined
+  #closed = false
 
   /** Resolves when every partition that is free is owned and read. @throws as Partition.open */
   static async open(options: WorkflowEngineOptions): Promise<WorkflowEngine> {
@@ -107,6 +128,7 @@ export class WorkflowEngine implements WorkflowHost {
       await engine.close()
       throw error
     }
+    engine.#balanceLater(0)
     return engine
   }
 
@@ -118,16 +140,21 @@ export class WorkflowEngine implements WorkflowHost {
     this.#rng = rng
     this.#directory = options.directory
     const machineClock = options.machineClock ?? systemClock()
+    const clock = options.clock ?? machineClock
+    this.schedules = new Schedules(this, () => clock.wallMs())
+    this.#machineClock = machineClock
+    this.#forward = options.forward
+    this.#leaseMs = options.leaseMs ?? 10_000
     const shared: Omit<PartitionOptions, 'name' | 'onFenced' | 'node'> = {
       taskQueue,
       log: options.storage.log,
       ...(options.storage.inbox === undefined ? {} : { inbox: options.storage.inbox }),
       codec: options.codec ?? msgpackCodec(),
-      clock: options.clock ?? machineClock,
+      clock,
       machineClock,
       rng,
       logger: options.logger ?? silentLogger,
-      programs: options.programs,
+      programs: (type) => (type === scheduleType ? scheduleWorkflow.create : options.programs(type)),
       executor: options.executor,
       outside: options.directory,
       pidOf: (wanted, workflowId) =>
@@ -137,6 +164,9 @@ export class WorkflowEngine implements WorkflowHost {
       maxResident: options.maxResident ?? 10_000,
       maxCommitBytes: options.maxCommitBytes ?? 512 * 1_024,
       maxConcurrentActivities: options.maxConcurrentActivities ?? 1_000,
+      checkpoint: { ...checkpointDefaults, ...options.checkpoint },
+      retention: { ...retentionDefaults, ...options.retention },
+      limits: { ...historyLimitDefaults, ...options.limits },
     }
     this.#partitions = Array.from(
       { length: count },
@@ -145,7 +175,7 @@ export class WorkflowEngine implements WorkflowHost {
           name: `${taskQueue}.${index}`,
           node,
           leases: options.storage.leases,
-          leaseMs: options.leaseMs ?? 10_000,
+          leaseMs: this.#leaseMs,
           partition: shared,
         }),
     )
@@ -156,7 +186,55 @@ export class WorkflowEngine implements WorkflowHost {
   }
 
   async submit(request: PartitionRequest): Promise<PartitionAnswer> {
-    return this.#partition(request.workflowId).submit(request)
+    const { owned } = this.#ownershipOf(request.workflowId)
+    if (owned !== undefined) return owned.submit(request)
+    const forwarded: ForwardedRequest = { kind: 'submit', request }
+    return this.#reach(request.workflowId, forwarded, (partition) => partition.submit(request))
+  }
+
+  /** Whether the workflow's journal is this node's at this moment. */
+  owns(workflowId: string): boolean {
+    return this.#ownershipOf(workflowId).owned !== undefined
+  }
+
+  /** How many partitions this node owns, and who owns the others. */
+  get ownership(): { readonly owned: number; readonly partitions: number; readonly others: Holdings } {
+    const others = new Map<string, number>()
+    let owned = 0
+    for (const { owned: mine, holder } of this.#partitions) {
+      if (mine !== undefined) owned++
+      else if (holder !== undefined) others.set(holder, (others.get(holder) ?? 0) + 1)
+    }
+    return { owned, partitions: this.#partitions.length, others }
+  }
+
+  /**
+   * Answers what another node forwarded; see Forward.
+   *
+   * @throws AppError unavailable - this node does not own it (any more), and nothing was done
+   */
+  async answer(input: unknown): Promise<unknown> {
+    const request = forwardedRequest(input)
+    if (request === undefined) throw new AppError('invalid', `task queue ${this.taskQueue}: not a forwarded request`)
+    if (request.kind === 'yield') {
+      const ownership = this.#partitions.find(({ name }) => name === request.partition)
+      if (ownership?.owned === undefined || !mayGive(this.ownership.owned, request.owned)) return false
+      await ownership.give()
+      return true
+    }
+    const workflowId = request.kind === 'submit' ? request.request.workflowId : request.workflowId
+    const { owned, name, holder } = this.#ownershipOf(workflowId)
+    if (owned === undefined) throw notOwner(`workflow ${workflowId}: partition ${name}`, holder)
+    switch (request.kind) {
+      case 'submit':
+        return owned.submit(request.request)
+      case 'ended':
+        return owned.ended(workflowId)
+      case 'history':
+        return owned.history(workflowId)
+      case 'query':
+        return owned.query(workflowId, request.name, request.args)
+    }
   }
 
   /**
@@ -195,13 +273,36 @@ export class WorkflowEngine implements WorkflowHost {
     raise(await this.submit({ kind: 'cancel', workflowId, ...(reason === undefined ? {} : { reason }) }))
   }
 
+  /**
+   * Asks a workflow for a change, and resolves with what its handler answered; with `waitFor: 'accepted'` at once when
+   * it is recorded that the workflow took it. The same `updateId` again is the same update, whatever became of it.
+   *
+   * @throws AppError - what its validator refused it with: nothing of it is in the journal then; or its handler failed with
+   * @throws AppError not_found - no such workflow, it has ended, takes no such update, or ended before it was completed
+   */
+  async update(
+    workflowId: string,
+    name: string,
+    args: readonly unknown[] = [],
+    options: { readonly updateId?: string; readonly waitFor?: 'accepted' | 'completed' } = {},
+  ): Promise<unknown> {
+    const { updateId = uuidFrom(this.#rng), waitFor = 'completed' } = options
+    const problem = findUnsendable(args, 'args')
+    if (problem !== undefined) throw new AppError('invalid', `update ${name}: ${problem}`, undefined, { retryable: false })
+    const answer = await this.submit({ kind: 'update', workflowId, updateId, name, args, waitFor })
+    raise(answer)
+    if (answer.kind !== 'updated' || answer.result === undefined) return undefined
+    if (answer.result.error !== undefined) throw fromWire(answer.result.error)
+    return answer.result.value
+  }
+
   async terminate(workflowId: string, reason?: string): Promise<void> {
     raise(await this.submit({ kind: 'terminate', workflowId, ...(reason === undefined ? {} : { reason }) }))
   }
 
   /** The end of a workflow, its result or its error. */
   ended(workflowId: string): Promise<Outcome> {
-    return this.#partition(workflowId).ended(workflowId)
+    return this.#reach(workflowId, { kind: 'ended', workflowId }, (partition) => partition.ended(workflowId))
   }
 
   describe(workflowId: string): Description | undefined {
@@ -213,15 +314,22 @@ export class WorkflowEngine implements WorkflowHost {
   }
 
   history(workflowId: string): Promise<JournalEvent[]> {
-    return this.#partition(workflowId).history(workflowId)
+    return this.#reach(workflowId, { kind: 'history', workflowId }, (partition) => partition.history(workflowId))
   }
 
   query(workflowId: string, name: string, args: readonly unknown[] = []): Promise<unknown> {
-    return this.#partition(workflowId).query(workflowId, name, args)
+    return this.#reach(workflowId, { kind: 'query', workflowId, name, args }, (partition) =>
+      partition.query(workflowId, name, args),
+    )
   }
 
   retryStuck(workflowId?: string): void {
     for (const ownership of this.#partitions) ownership.owned?.retryStuck(workflowId)
+  }
+
+  /** Writes what counts forward and trims the logs of all owned partitions, before it is time. Resolves when it is done. */
+  async checkpoint(): Promise<void> {
+    await Promise.all(this.#partitions.map(({ owned }) => owned?.checkpoint()))
   }
 
   /** Programs are running or being rebuilt at this moment: more will happen without time passing. */
@@ -231,28 +339,85 @@ export class WorkflowEngine implements WorkflowHost {
 
   /** Hands the partitions over: what was taken is stored, nothing runs after it. */
   async close(): Promise<void> {
+    this.#closed = true
+    this.#balancing?.()
     this.#directory.remove(this)
     await Promise.all(this.#partitions.map((ownership) => ownership.end()))
   }
 
   /** Stops as a crash would: what is not stored is lost, and whoever waits is told so. For tests and for a node that must die. */
   abandon(): void {
+    this.#closed = true
+    this.#balancing?.()
     this.#directory.remove(this)
     const error = new AppError('unavailable', 'this node stopped', undefined, { retryable: true })
     for (const ownership of this.#partitions) ownership.abandon(error)
   }
 
   #partition(workflowId: string): Partition {
-    const ownership = this.#partitions[(hash32(workflowId) % slots) % this.#partitions.length]!
-    if (ownership.owned !== undefined) return ownership.owned
-    throw new AppError(
-      'unavailable',
-      `workflow ${workflowId}: its partition ${ownership.name} is owned by ${ownership.holder ?? 'nobody yet'}`,
-      undefined,
-      {
-        retryable: true,
-      },
-    )
+    const { owned, name, holder } = this.#ownershipOf(workflowId)
+    if (owned !== undefined) return owned
+    throw notOwner(`workflow ${workflowId}: its partition ${name}`, holder)
+  }
+
+  #ownershipOf(workflowId: string): Ownership {
+    return this.#partitions[(hash32(workflowId) % slots) % this.#partitions.length]!
+  }
+
+  /**
+   * Where the partition is, at last: here, or at its owner. While it changes hands this waits, for two lease periods at
+   * most. What was sent and not answered is asked again only if the same again meets the first.
+   */
+  async #reach<T>(
+    workflowId: string,
+    request: ForwardedRequest,
+    local: (partition: Partition) => Promise<T>,
+  ): Promise<T> {
+    const ownership = this.#ownershipOf(workflowId)
+    const untilMs = this.#machineClock.monotonicMs() + 2 * this.#leaseMs
+    for (;;) {
+      if (ownership.owned !== undefined) return local(ownership.owned)
+      const { holder, name } = ownership
+      if (this.#forward === undefined || this.#closed) return local(this.#partition(workflowId))
+      if (holder !== undefined) {
+        try {
+          return (await this.#forward(holder, this.taskQueue, request)) as T
+        } catch (error) {
+          const isLost = isAppError(error, 'unavailable') && isRepeatable(request)
+          if (!isSurelyNotDone(error) && !isLost) throw error
+        }
+      }
+      // Whoever waits for an end has all the time there is.
+      if (request.kind !== 'ended' && this.#machineClock.monotonicMs() >= untilMs) {
+        throw notOwner(`workflow ${workflowId}: its partition ${name}`, ownership.holder)
+      }
+      await ownership.change(100)
+    }
+  }
+
+  // Balance
+
+  #balanceLater(delayMs: number): void {
+    if (this.#closed || this.#forward === undefined) return
+    this.#balancing = this.#machineClock.after(delayMs, () => {
+      void this.#balance()
+        .catch(() => undefined)
+        .then(() => this.#balanceLater(this.#leaseMs / 2))
+    })
+  }
+
+  /** Asks richer nodes for partitions, one after the other, until nobody is two apart. */
+  async #balance(): Promise<void> {
+    while (!this.#closed) {
+      const { owned, others } = this.ownership
+      const rich = whomToAsk(owned, others)
+      const wanted = this.#partitions.find(({ owned: mine, holder }) => mine === undefined && holder === rich)
+      if (rich === undefined || wanted === undefined) return
+      const request: ForwardedRequest = { kind: 'yield', partition: wanted.name, owned }
+      if ((await this.#forward!(rich, this.taskQueue, request)) !== true) return
+      await wanted.begin()
+      if (wanted.owned === undefined) return
+    }
   }
 }
 
@@ -275,6 +440,9 @@ function startRequest(
     ...(options.memo === undefined ? {} : { memo: options.memo }),
     ...(options.searchAttributes === undefined ? {} : { searchAttributes: options.searchAttributes }),
     ...(options.startDelayMs === undefined ? {} : { startDelayMs: parseDurationMs(options.startDelayMs) }),
+    ...(options.retry === undefined ? {} : { retry: options.retry }),
+    ...(options.cronSchedule === undefined ? {} : { cron: options.cronSchedule }),
+    ...(options.timeZone === undefined ? {} : { timeZone: options.timeZone }),
     ...(options.runTimeoutMs === undefined ? {} : { runTimeoutMs: options.runTimeoutMs }),
     ...(options.executionTimeoutMs === undefined ? {} : { executionTimeoutMs: options.executionTimeoutMs }),
     ...(options.messages === undefined

@@ -12,9 +12,9 @@ import type {
 /**
  * The facts of one workflow, in the order in which its partition took them. This union is a format: journals written
  * with it are read for ever, so fields are added, never given another meaning, and `journalVersion` grows when an old
- * reader could no longer understand a new journal.
+ * reader could no longer understand a new journal. docs/log-format.md tells the versions apart.
  */
-export const journalVersion = 1
+export const journalVersion = 2
 
 export type JournalEvent = Started | Turn | Queued | AttemptFailed | Settled | Watched | Closed
 
@@ -44,6 +44,10 @@ export interface Started {
   readonly runDeadlineMs?: number
   readonly executionDeadlineMs?: number
   readonly retry?: RetryPolicy
+  /** Of the workflow, by its own retry policy; absent: the first. */
+  readonly attempt?: number
+  readonly cron?: string
+  readonly timeZone?: string
   /** Given with the start, or unread by the run before: they come before anything sent later. */
   readonly messages?: readonly MessageWake[]
 }
@@ -77,6 +81,8 @@ export type Wake =
   /** The end of the child that command `id` spawned. */
   | { readonly kind: 'exit'; readonly id: number; readonly from: Pid; readonly result: Outcome }
   | { readonly kind: 'cancel'; readonly from: Pid | undefined; readonly reason: string | undefined }
+  /** Accepted by the program's validator; the id counts once in a run. */
+  | { readonly kind: 'update'; readonly updateId: string; readonly name: string; readonly args: readonly unknown[] }
   /** The event that was queued as number `index` of the run (startup messages come first), counted from 0. */
   | { readonly kind: 'queued'; readonly index: number }
 
@@ -137,8 +143,9 @@ export interface Closed {
 }
 
 export type ProgramEnd =
-  | { readonly kind: 'completed'; readonly value: unknown }
-  | { readonly kind: 'failed'; readonly error: WireError }
+  /** `next`: of this run only. Another follows, by cron or by the workflow's retry policy, right behind in the same commit. */
+  | { readonly kind: 'completed'; readonly value: unknown; readonly next?: true }
+  | { readonly kind: 'failed'; readonly error: WireError; readonly next?: true }
   | { readonly kind: 'canceled'; readonly error: WireError }
   /** Goes on as a new run, which stands right behind in the same commit. */
   | { readonly kind: 'continued' }
@@ -146,10 +153,17 @@ export type ProgramEnd =
 export type EngineEnd =
   /** Only where the run could not be recorded: an entry beyond the size that the log takes. */
   | { readonly kind: 'failed'; readonly error: WireError }
+  /** Before its code ran. */
+  | { readonly kind: 'canceled'; readonly error: WireError }
   | { readonly kind: 'terminated'; readonly error: WireError }
   | { readonly kind: 'timed_out'; readonly error: WireError }
 
 export type End = ProgramEnd | EngineEnd
+
+/** True for the end of a run that is not the end of its workflow. */
+export function isFollowed(end: End): boolean {
+  return end.kind === 'continued' || ('next' in end && end.next === true)
+}
 
 /** What an end means to whoever waits for it. */
 export function outcomeOf(end: Exclude<End, { kind: 'continued' }>): Outcome {

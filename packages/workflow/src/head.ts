@@ -1,5 +1,6 @@
 import type { Destination, Outcome, SpawnOptions, WireError } from '@daruma/protocol'
 import {
+  isFollowed,
   outcomeOf,
   type AttemptFailed,
   type End,
@@ -10,6 +11,7 @@ import {
   type Turn,
   type Wake,
 } from './events.ts'
+import { Few, none } from './few.ts'
 import { describeCommand, type JournalMismatch } from './mismatch.ts'
 
 export type Status = 'running' | 'completed' | 'failed' | 'canceled' | 'terminated' | 'timed_out'
@@ -51,7 +53,24 @@ export type Outgoing = { readonly key: string; readonly run: number } & (
 /** What an event asks to be performed once it is stored, in the program's order. */
 export type Effect = PendingEffect | Outgoing | { readonly kind: 'abandon'; readonly effect: PendingEffect }
 
-const noEffects: readonly Effect[] = []
+/** Why a workflow does not go on although it is open. */
+export interface Stuck {
+  readonly reason: string
+  readonly mismatch?: JournalMismatch
+  /** An entry of its journal cannot be read, so that this head is not to be trusted: nothing is performed for it. */
+  readonly isPoisoned?: true
+}
+
+const noEffects: readonly Effect[] = none
+const noSeqs = Object.freeze([]) as unknown as number[]
+const noFields: Readonly<Record<string, unknown>> = Object.freeze({})
+
+function merged(
+  fields: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, unknown>> | undefined,
+): Readonly<Record<string, unknown>> {
+  return more === undefined ? fields : { ...fields, ...more }
+}
 
 /**
  * What the owner of a partition keeps of a workflow that is not running: a fold over its events that never needs the
@@ -61,34 +80,50 @@ export class Head {
   readonly workflow: string
   started: Started
   /** Sequences of the commits that hold events of the current run, ascending. */
-  seqs: number[] = []
+  seqs: number[] = noSeqs
   status: Status = 'running'
   end: Exclude<End, { kind: 'continued' }> | undefined
   lastAtMs: number
   events = 1
+  /** What its turns asked for. */
+  commands = 0
   bytes = 0
+  /** It has ended, and a checkpoint kept its end only. */
+  journalGone = false
   cancelAsked = false
   /** Turns so far: 0 means that the program never ran. */
   turns = 0
   /** Who waits for the end: the parent first, if there is one. */
-  watchers: ParentLink[]
-  search: Record<string, unknown>
-  memo: Record<string, unknown>
-  readonly pending = new Map<number, PendingEffect>()
-  readonly outbox = new Map<string, Outgoing>()
+  watchers: readonly ParentLink[]
+  search: Readonly<Record<string, unknown>>
+  memo: Readonly<Record<string, unknown>>
+  readonly pending = new Few<number, PendingEffect>()
+  #outbox: Few<string, Outgoing> | undefined
+  #updates: Few<string, Outcome | undefined> | undefined
   /** By queue number; delivered ones are undefined. */
-  queued: (Wake | undefined)[]
+  queued: readonly (Wake | undefined)[]
+  #ownsQueue = false
   /** Set while the code does not match the journal, or is not there. Not recorded: it is about this node's code. */
-  stuck: { readonly reason: string; readonly mismatch?: JournalMismatch } | undefined
+  stuck: Stuck | undefined
 
   constructor(workflow: string, started: Started) {
     this.workflow = workflow
     this.started = started
     this.lastAtMs = started.atMs
-    this.search = { ...started.searchAttributes }
-    this.memo = { ...started.memo }
-    this.queued = [...(started.messages ?? [])]
-    this.watchers = started.parent === undefined ? [] : [started.parent]
+    this.search = started.searchAttributes ?? noFields
+    this.memo = started.memo ?? noFields
+    this.queued = started.messages ?? none
+    this.watchers = started.parent === undefined ? none : [started.parent]
+  }
+
+  /** What has not reached its target, or is not known to have. */
+  get outbox(): Few<string, Outgoing> {
+    return (this.#outbox ??= new Few())
+  }
+
+  /** Updates that this run accepted, with the results of those that completed. */
+  get updates(): Few<string, Outcome | undefined> {
+    return (this.#updates ??= new Few())
   }
 
   get isOpen(): boolean {
@@ -97,6 +132,28 @@ export class Head {
 
   get run(): number {
     return this.started.run
+  }
+
+  /** Something still has to leave, or to be known to have arrived. */
+  get owes(): boolean {
+    return this.#outbox !== undefined && this.#outbox.size > 0
+  }
+
+  get hasUpdates(): boolean {
+    return this.#updates !== undefined && this.#updates.size > 0
+  }
+
+  /** Entries and commands of the run. */
+  get length(): number {
+    return this.events + this.commands
+  }
+
+  /** An event of the run stands in this commit. */
+  stand(seq: number): void {
+    if (this.seqs.at(-1) === seq) return
+    // Most have one or two, and there are many of them: a copy is of exact size, pushing leaves room for sixteen.
+    if (this.seqs.length < 4) this.seqs = [...this.seqs, seq]
+    else this.seqs.push(seq)
   }
 
   /** Takes one event, and answers what it asks for. */
@@ -108,17 +165,18 @@ export class Head {
         return this.#turn(event)
       case 'queued':
         this.lastAtMs = event.atMs
-        this.queued.push(event.wake)
+        this.#ownQueue().push(event.wake)
         this.#answered(event.wake)
         return noEffects
       case 'attempt_failed':
         this.#attempt(event)
         return noEffects
       case 'settled':
-        for (const key of event.keys) this.outbox.delete(key)
+        for (const key of event.keys) this.#outbox?.delete(key)
+        if (!this.owes) this.#outbox = undefined
         return noEffects
       case 'watched':
-        this.watchers.push(event.watcher)
+        this.watchers = [...this.watchers, event.watcher]
         return noEffects
       case 'closed':
         this.lastAtMs = event.atMs
@@ -128,38 +186,56 @@ export class Head {
 
   #restart(started: Started): readonly Effect[] {
     // A run that goes on as another keeps its watchers; one that was started anew has those of its start.
-    if (started.continued !== true) this.watchers = started.parent === undefined ? [] : [started.parent]
+    if (started.continued !== true) this.watchers = started.parent === undefined ? none : [started.parent]
     this.started = started
-    this.seqs = []
+    this.seqs = noSeqs
     this.status = 'running'
     this.end = undefined
     this.lastAtMs = started.atMs
     this.events = 1
+    this.commands = 0
     this.bytes = 0
+    this.journalGone = false
     this.turns = 0
     this.cancelAsked = false
     this.pending.clear()
-    this.queued = [...(started.messages ?? [])]
-    this.search = { ...this.search, ...started.searchAttributes }
-    this.memo = { ...this.memo, ...started.memo }
+    this.#updates = undefined
+    this.queued = started.messages ?? none
+    this.#ownsQueue = false
+    const continued = started.continued === true
+    this.search = merged(continued ? this.search : noFields, started.searchAttributes)
+    this.memo = merged(continued ? this.memo : noFields, started.memo)
     this.stuck = undefined
     return noEffects
   }
 
   #turn(turn: Turn): readonly Effect[] {
     this.turns++
+    this.commands += turn.commands.length
     this.lastAtMs = turn.atMs
-    if (turn.wake.kind === 'queued') this.queued[turn.wake.index] = undefined
+    if (turn.wake.kind === 'queued') this.#delivered(turn.wake.index)
     else this.#answered(turn.wake)
     const effects: Effect[] = []
     for (const recorded of turn.commands) this.#asked(recorded, turn.atMs, effects)
-    if (turn.end !== undefined && turn.end.kind !== 'continued') effects.push(...this.#close(turn.end))
+    if (turn.end !== undefined && turn.end.kind !== 'continued' && !isFollowed(turn.end))
+      effects.push(...this.#close(turn.end))
     return effects
+  }
+
+  #delivered(index: number): void {
+    this.#ownQueue()[index] = undefined
+  }
+
+  #ownQueue(): (Wake | undefined)[] {
+    if (!this.#ownsQueue) this.queued = [...this.queued]
+    this.#ownsQueue = true
+    return this.queued as (Wake | undefined)[]
   }
 
   #answered(wake: Wake): void {
     if (wake.kind === 'completed' || wake.kind === 'failed' || wake.kind === 'exit') this.pending.delete(wake.id)
     if (wake.kind === 'cancel') this.cancelAsked = true
+    if (wake.kind === 'update') this.updates.set(wake.updateId, undefined)
   }
 
   #asked(recorded: RecordedCommand, atMs: number, effects: Effect[]): void {
@@ -172,9 +248,12 @@ export class Head {
         effects.push({ kind: 'abandon', effect })
         return
       }
+      case 'reply':
+        this.updates.set(command.updateId, command.result)
+        return
       case 'attributes':
-        Object.assign(this.search, command.search)
-        Object.assign(this.memo, command.memo)
+        this.search = merged(this.search, command.search)
+        this.memo = merged(this.memo, command.memo)
         return
       case 'send':
         effects.push(
@@ -255,7 +334,8 @@ export class Head {
       effects.push(this.#post({ ...this.#keyed(`notice/${number}`), kind: 'notice', watcher, result: outcomeOf(end) }))
     })
     this.pending.clear()
-    this.queued = []
+    this.queued = none
+    this.#ownsQueue = false
     this.stuck = undefined
     return effects
   }

@@ -17,6 +17,9 @@ export type StartDecision =
 /**
  * Pure: what a start under an id means, given what the partition knows under that id (WORKFLOWS.md 7).
  * `conflict` is about a running workflow, `reuse` about a closed one; a request that comes again meets itself.
+ *
+ * @param firstRun of an id that nobody knows: no run number comes twice under one id, also when the engine has forgotten
+ * the id, because idempotency keys and the ids of children hang on it.
  */
 export function decideStart(
   known: KnownRun | undefined,
@@ -25,8 +28,9 @@ export function decideStart(
     readonly conflict: IdConflictPolicy
     readonly reuse: IdReusePolicy
   },
+  firstRun = 1,
 ): StartDecision {
-  if (known === undefined) return { kind: 'create', run: 1 }
+  if (known === undefined) return { kind: 'create', run: firstRun }
   if (request.requestId !== undefined && request.requestId === known.requestId)
     return { kind: 'use_existing', isRepeat: true }
   if (known.status === 'running') {

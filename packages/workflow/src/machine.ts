@@ -148,6 +148,7 @@ export class WorkflowMachine {
       case 'completed':
       case 'failed':
       case 'message':
+      case 'update':
         return wake
       case 'cancel':
         this.#cancelAsked = true

@@ -55,6 +55,8 @@ export function describeCommand(command: Command): string {
       return `trap links ${command.on ? 'on' : 'off'}`
     case 'attributes':
       return 'attributes'
+    case 'reply':
+      return `reply to update ${command.updateId}`
   }
 }
 
@@ -91,6 +93,8 @@ function comparable(command: Command): Record<string, unknown> {
       return { handler: command.handler, input: command.input }
     case 'version':
       return { change: command.change }
+    case 'reply':
+      return { updateId: command.updateId, value: command.result.value, error: command.result.error?.message }
     case 'trap_links':
       return { on: command.on }
     case 'attributes':

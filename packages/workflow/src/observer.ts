@@ -13,6 +13,15 @@ export type Notice =
       readonly closed: number
       readonly events: number
     }
+  /** Everything that counts stands behind `from` now; what was forgotten had ended and is beyond its retention. */
+  | {
+      readonly kind: 'checkpointed'
+      readonly partition: string
+      readonly from: number
+      readonly carried: number
+      readonly forgotten: number
+      readonly bytes: number
+    }
   /** Acknowledged by the log. */
   | { readonly kind: 'recorded'; readonly workflow: string; readonly run: number; readonly event: JournalEvent }
   | { readonly kind: 'replayed'; readonly workflow: string; readonly run: number; readonly turns: number }

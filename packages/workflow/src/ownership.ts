@@ -21,6 +21,11 @@ export class Ownership {
   readonly #options: OwnershipOptions
   #lease: HeldLease | undefined
   #timer: CancelTimer | undefined
+  #unwatch: (() => void) | undefined
+  #beginning: Promise<void> | undefined
+  /** Given to another node: not wanted back before this instant. */
+  #givenUntilMs = -Infinity
+  readonly #waiters = new Set<() => void>()
   #ended = false
 
   constructor(options: OwnershipOptions) {
@@ -29,9 +34,59 @@ export class Ownership {
   }
 
   /** Resolves when the partition is owned, or is found to be another's. @throws as Partition.open */
-  async begin(): Promise<void> {
+  begin(): Promise<void> {
+    return (this.#beginning ??= this.#begin().finally(() => {
+      this.#beginning = undefined
+      this.#changed()
+    }))
+  }
+
+  /** Resolves when it may have another owner, or after `withinMs`. */
+  change(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        stop()
+        this.#waiters.delete(wake)
+        resolve()
+      }
+      const stop = this.#options.partition.machineClock.after(withinMs, wake)
+      this.#waiters.add(wake)
+    })
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    this.#timer?.()
+    this.#unwatch?.()
+    await this.#letGo()
+    this.#changed()
+  }
+
+  /** Hands it to whoever takes it next: what was taken is stored, and it is free at once. */
+  async give(): Promise<void> {
+    const { leaseMs, partition } = this.#options
+    this.#timer?.()
+    this.#givenUntilMs = partition.machineClock.monotonicMs() + leaseMs
+    await this.#letGo()
+    this.#again(leaseMs)
+  }
+
+  /** Lets go as a crash would: nothing is stored, nothing released. */
+  abandon(error: AppError): void {
+    this.#ended = true
+    this.#timer?.()
+    this.#unwatch?.()
+    this.owned?.drop(error)
+    this.owned = undefined
+    this.#changed()
+  }
+
+  async #begin(): Promise<void> {
     const { leases, leaseMs, node, name } = this.#options
+    if (this.#ended || this.owned !== undefined) return
+    this.#timer?.()
     if (leases !== undefined) {
+      this.#unwatch ??= await leases.watch(name, (holder) => this.#heard(holder))
       const answer = await leases.acquire(name, node, leaseMs)
       if (answer.kind === 'taken') {
         this.holder = answer.holder
@@ -53,34 +108,42 @@ export class Ownership {
     if (leases !== undefined) this.#renewLater()
   }
 
-  async end(): Promise<void> {
-    this.#ended = true
-    this.#timer?.()
-    await this.owned?.close()
+  async #letGo(): Promise<void> {
+    const was = this.owned
     this.owned = undefined
-    if (this.#lease !== undefined) await this.#options.leases?.release(this.#lease)
+    await was?.close()
+    const lease = this.#lease
+    this.#lease = undefined
+    if (lease !== undefined) await this.#options.leases?.release(lease)
   }
 
-  /** Lets go as a crash would: nothing is stored, nothing released. */
-  abandon(error: AppError): void {
-    this.#ended = true
-    this.#timer?.()
-    this.owned?.drop(error)
-    this.owned = undefined
+  /** The store tells of each change of holder; what it told may be old by now, so it only hastens what would come. */
+  #heard(holder: string | undefined): void {
+    if (this.#ended || this.owned !== undefined || holder === this.#options.node) return
+    this.holder = holder
+    this.#changed()
+    const isGiven = this.#options.partition.machineClock.monotonicMs() < this.#givenUntilMs
+    if (holder === undefined && !isGiven) this.#again(0)
+  }
+
+  #changed(): void {
+    for (const wake of [...this.#waiters]) wake()
   }
 
   #renewLater(): void {
     const { leaseMs, leases, partition } = this.#options
     this.#timer = partition.machineClock.after(leaseMs / 3, () => {
-      void leases!.renew(this.#lease!).then(
+      const lease = this.#lease
+      if (lease === undefined) return
+      void leases!.renew(lease).then(
         (kept) => {
-          if (this.#ended) return
+          if (this.#ended || this.#lease !== lease) return
           if (kept) this.#renewLater()
           else this.#lost(undefined)
         },
         () => {
           // Not answered: the fence protects, so going on is safe; the next renewal tells.
-          if (!this.#ended) this.#renewLater()
+          if (!this.#ended && this.#lease === lease) this.#renewLater()
         },
       )
     })
@@ -92,12 +155,14 @@ export class Ownership {
     this.#timer?.()
     const was = this.owned
     this.owned = undefined
+    this.#lease = undefined
     partition.logger.log(
       'warn',
       `partition ${name} is another node's now`,
       error === undefined ? {} : { error: error.message },
     )
     void (error === undefined ? was?.close() : undefined)
+    this.#changed()
     // Without leases nobody would give way: the one who came later keeps it.
     if (this.#options.leases !== undefined) this.#again(this.#options.leaseMs / 2)
   }
@@ -106,6 +171,7 @@ export class Ownership {
   #again(delayMs: number): void {
     if (this.#ended) return
     const { partition, name, leaseMs } = this.#options
+    this.#timer?.()
     this.#timer = partition.machineClock.after(delayMs, () => {
       this.begin().catch((error: unknown) => {
         partition.logger.log('error', `partition ${name} cannot be owned: ${toWire(error).message}`)

@@ -1,5 +1,6 @@
 import {
   AppError,
+  toWire,
   uuidFrom,
   type CancelTimer,
   type Clock,
@@ -16,9 +17,12 @@ import {
   type WireError,
 } from '@daruma/protocol'
 import type { ActivityExecutor } from './activity.ts'
+import { Carrier } from './carrier.ts'
 import { CommitChain } from './chain.ts'
-import { decodeEvent, decodeCommit, type Entry } from './commit.ts'
+import { Checkpointer, type CheckpointOptions } from './checkpoint.ts'
+import { decodeEvent, type Entry } from './commit.ts'
 import {
+  isFollowed,
   outcomeOf,
   type End,
   type EngineEnd,
@@ -29,14 +33,19 @@ import {
   type Wake,
 } from './events.ts'
 import { currentGates } from './gates.ts'
+import { parseCron } from './cron.ts'
 import { describeHead, Head, type Description } from './head.ts'
 import { decideStart } from './identity.ts'
 import { describeMismatch, type JournalMismatch } from './mismatch.ts'
 import type { Observer } from './observer.ts'
 import type { Outside } from './outside.ts'
 import { Performer } from './performer.ts'
-import { recoverHeads } from './recover.ts'
-import type { PartitionAnswer, PartitionRequest, StartRequest } from './requests.ts'
+import { JournalReader } from './journal.ts'
+import { tooLong, type HistoryLimits } from './limits.ts'
+import { recoverHeads, type Recovered } from './recover.ts'
+import type { PartitionAnswer, PartitionRequest, StartRequest, UpdateRequest } from './requests.ts'
+import { isExpired, type Retention } from './retention.ts'
+import { decideSuccessor, type Successor } from './successor.ts'
 import { Resident, type SizedEvent } from './resident.ts'
 
 export interface PartitionOptions {
@@ -63,8 +72,14 @@ export interface PartitionOptions {
   readonly maxResident: number
   readonly maxCommitBytes: number
   readonly maxConcurrentActivities: number
+  readonly checkpoint: CheckpointOptions
+  readonly retention: Retention
+  readonly limits: HistoryLimits
   readonly onFenced: (error: AppError) => void
 }
+
+/** A journal that stands in more commits than this is written together when it is read. */
+const maxScattered = 8
 
 /** One event that waits for the program, and who waits for it to be recorded. */
 interface Waking {
@@ -77,18 +92,73 @@ class Slot {
   readonly head: Head
   resident: Resident | undefined
   state: 'cold' | 'loading' | 'idle' | 'ready' | 'running' = 'cold'
-  readonly wakes: Waking[] = []
-  /** Message ids that its journal holds. Known while it is not cold. */
-  seen: Set<string> | undefined
-  /** Recorded while it was loading. */
-  missed: JournalEvent[] = []
   /** Events that are not acknowledged yet. */
   unstored = 0
-  waiters: ((end: Exclude<End, { kind: 'continued' }>) => void)[] = []
+  /** Its current run was given its start. Until then what comes for it is only recorded. */
+  hasBegun = false
+  #errands: Errands | undefined
 
   constructor(head: Head) {
     this.head = head
   }
+
+  get hasWakes(): boolean {
+    return this.#errands !== undefined && this.#errands.wakes.length > 0
+  }
+
+  get wakes(): Waking[] {
+    return this.#open().wakes
+  }
+
+  get waiters(): Errands['waiters'] {
+    return this.#open().waiters
+  }
+
+  get updateWaiters(): Errands['updateWaiters'] {
+    return this.#open().updateWaiters
+  }
+
+  set updateWaiters(waiters: Errands['updateWaiters']) {
+    this.#open().updateWaiters = waiters
+  }
+
+  get missed(): JournalEvent[] {
+    return this.#open().missed
+  }
+
+  set missed(events: JournalEvent[]) {
+    this.#open().missed = events
+  }
+
+  get seen(): Set<string> | undefined {
+    return this.#errands?.seen
+  }
+
+  set seen(ids: Set<string> | undefined) {
+    if (ids !== undefined || this.#errands !== undefined) this.#open().seen = ids
+  }
+
+  /** Nobody wants anything of it for now: most sleep, and there are many. */
+  rest(): void {
+    const open = this.#errands
+    if (open === undefined || open.seen !== undefined) return
+    if (open.wakes.length + open.waiters.length + open.updateWaiters.length === 0) this.#errands = undefined
+  }
+
+  #open(): Errands {
+    return (this.#errands ??= { wakes: [], waiters: [], updateWaiters: [], missed: [], seen: undefined })
+  }
+}
+
+/** What goes on around a workflow that is not simply asleep. */
+interface Errands {
+  readonly wakes: Waking[]
+  readonly waiters: ((end: Exclude<End, { kind: 'continued' }>) => void)[]
+  updateWaiters: { readonly updateId: string; readonly answer: (answer: PartitionAnswer) => void }[]
+  /** Recorded while it was loading. */
+  missed: JournalEvent[]
+  /** Message ids that its journal holds. Known while it is not cold. */
+  seen: Set<string> | undefined
 }
 
 const taken: PartitionAnswer = { kind: 'taken' }
@@ -108,6 +178,11 @@ export class Partition {
   readonly #slots: Map<string, Slot>
   readonly #chain: CommitChain
   readonly #performer: Performer
+  readonly #reader: JournalReader
+  readonly #carrier: Carrier
+  readonly #checkpointer: Checkpointer
+  /** Above every run of every workflow that was forgotten. */
+  #runFloor: number
   readonly #ready: Slot[] = []
   readonly #resident = new Set<Slot>()
   #busy = 0
@@ -125,37 +200,59 @@ export class Partition {
    */
   static async open(options: PartitionOptions): Promise<Partition> {
     let self: Partition | undefined
-    const { chain, epoch, claimSeq } = await CommitChain.claim({
+    const chain = await CommitChain.claim({
       ...options,
       partition: options.name,
       clock: options.machineClock,
       onFenced: (error) => self?.drop(error),
+      onCommit: () => self?.committed(),
     })
-    options.observe({ kind: 'claimed', partition: options.name, epoch })
-    const heads = await recoverHeads(options.log, options.name, claimSeq, options.codec, options.logger)
-    self = new Partition(options, chain, heads.heads)
-    options.observe({
+    const { log, name, codec, logger, observe } = options
+    observe({ kind: 'claimed', partition: name, epoch: chain.epoch })
+    const recovered = await recoverHeads(log, name, { from: chain.from, until: chain.seq }, codec, logger)
+    self = new Partition(options, chain, recovered)
+    observe({
       kind: 'recovered',
-      partition: options.name,
-      open: heads.open,
-      closed: heads.heads.size - heads.open,
-      events: heads.events,
+      partition: name,
+      open: recovered.open,
+      closed: recovered.heads.size - recovered.open,
+      events: recovered.events,
     })
     self.#resume()
     await self.#consume()
     return self
   }
 
-  private constructor(options: PartitionOptions, chain: CommitChain, heads: Map<string, Head>) {
+  private constructor(options: PartitionOptions, chain: CommitChain, recovered: Recovered) {
     this.#options = options
     this.#chain = chain
-    this.#slots = new Map([...heads].map(([id, head]) => [id, new Slot(head)]))
+    this.#runFloor = recovered.runFloor
+    this.#slots = new Map()
+    for (const [id, head] of recovered.heads) this.#slots.set(id, new Slot(head))
+    this.#reader = new JournalReader(options.log, options.name, options.codec)
+    this.#carrier = new Carrier(chain, this.#reader, options.codec)
+    this.#checkpointer = new Checkpointer({
+      ...options,
+      partition: options.name,
+      chain,
+      carrier: this.#carrier,
+      when: options.checkpoint,
+      recovered,
+      heads: () => Array.from(this.#slots.values(), ({ head }) => head),
+      forget: (head) => this.#forget(head),
+      runFloor: () => this.#runFloor,
+    })
     this.#performer = new Performer({
       ...options,
       wake: (head, wake) => this.#wakeRun(head, wake),
       record: (head, event) => this.#recordFor(head, event),
       close: (head, end) => this.#closeRun(head, end),
     })
+  }
+
+  /** A commit of this partition is stored. */
+  committed(): void {
+    this.#checkpointer.consider()
   }
 
   /** Answers when the consequence of the request is stored. Never rejects while the partition is owned. */
@@ -188,14 +285,22 @@ export class Partition {
   #take(request: PartitionRequest, answer: (answer: PartitionAnswer) => void): void {
     const slot = this.#slots.get(request.workflowId)
     if (request.kind === 'start') return this.#start(slot, request, answer)
-    if (slot === undefined) return answer(refused('not_found', `no workflow ${request.workflowId}`))
+    if (slot === undefined || this.#isExpired(slot))
+      return answer(refused('not_found', `no workflow ${request.workflowId}`))
     const { head } = slot
     switch (request.kind) {
       case 'message':
+        if (!head.isOpen && request.message.messageId !== undefined)
+          return this.#lateMessage(slot, request.message, answer)
         return this.#wake(slot, request.message, answer)
       case 'cancel':
         if (request.run !== undefined && request.run !== head.run) return answer(taken)
         if (head.cancelAsked) return void this.#chain.barrier().then(() => answer(taken))
+        if (head.isOpen && head.turns === 0 && !slot.hasBegun) {
+          // No code has run that could clean up.
+          const error: WireError = { kind: 'canceled', message: request.reason ?? 'canceled', retryable: false }
+          return this.#close(slot, { kind: 'canceled', error }, () => answer(taken))
+        }
         return this.#wake(slot, { kind: 'cancel', from: request.from, reason: request.reason }, answer)
       case 'terminate': {
         if (!head.isOpen) return answer(refusedClosed(head))
@@ -204,15 +309,54 @@ export class Partition {
         const error: WireError = { kind: 'canceled', message: reason, retryable: false }
         return this.#close(slot, { kind: 'terminated', error }, () => answer(taken))
       }
+      case 'update':
+        return this.#update(slot, request, answer)
       case 'child_end':
         if (!head.isOpen || head.run !== request.run || !head.pending.has(request.id)) return answer(taken)
         return this.#wake(slot, childWake(head, request.id, request.from, request.result), answer)
     }
   }
 
+  /** A repeat meets the update that it repeats, also one that has completed (trap 26). */
+  #update(slot: Slot, request: UpdateRequest, answer: (answer: PartitionAnswer) => void): void {
+    const { updateId, name, args } = request
+    const onAnswer = (given: PartitionAnswer): void =>
+      given.kind === 'refused' ? answer(given) : this.#updateTaken(slot, request, answer)
+    if (slot.head.updates.has(updateId)) void this.#chain.barrier().then(() => onAnswer(taken))
+    else this.#wake(slot, { kind: 'update', updateId, name, args }, onAnswer)
+  }
+
+  #updateTaken(slot: Slot, request: UpdateRequest, answer: (answer: PartitionAnswer) => void): void {
+    const { updateId, waitFor } = request
+    const result = slot.head.updates.get(updateId)
+    if (result !== undefined) void this.#chain.barrier().then(() => answer({ kind: 'updated', result }))
+    else if (waitFor === 'accepted') answer({ kind: 'updated' })
+    else if (!slot.head.isOpen) answer(refused('not_found', unfinishedUpdate(slot.head, updateId)))
+    else slot.updateWaiters.push({ updateId, answer })
+  }
+
+  #tellUpdates(slot: Slot, turn: Turn): void {
+    for (const { command } of turn.commands) {
+      if (command.kind !== 'reply') continue
+      const { updateId, result } = command
+      const told = slot.updateWaiters.filter((waiter) => waiter.updateId === updateId)
+      slot.updateWaiters = slot.updateWaiters.filter((waiter) => waiter.updateId !== updateId)
+      for (const { answer } of told) answer({ kind: 'updated', result })
+    }
+    if (turn.end !== undefined) this.#refuseUpdates(slot)
+  }
+
+  #refuseUpdates(slot: Slot): void {
+    for (const { updateId, answer } of slot.updateWaiters.splice(0))
+      answer(refused('not_found', unfinishedUpdate(slot.head, updateId)))
+  }
+
   #start(slot: Slot | undefined, request: StartRequest, answer: (answer: PartitionAnswer) => void): void {
-    const known = slot && { run: slot.head.run, status: slot.head.status, requestId: slot.head.started.requestId }
-    const decision = decideStart(known, request)
+    const isKnown = slot !== undefined && !this.#isExpired(slot)
+    const known = isKnown
+      ? { run: slot.head.run, status: slot.head.status, requestId: slot.head.started.requestId }
+      : undefined
+    const decision = decideStart(known, request, Math.max(this.#runFloor, (slot?.head.run ?? 0) + 1))
     if (decision.kind === 'refuse') {
       return answer(refused('already_exists', `workflow ${request.workflowId} ${decision.reason}`))
     }
@@ -227,11 +371,17 @@ export class Partition {
         },
       })
     }
+    let firstMs: number | undefined
+    try {
+      firstMs = firstTickMs(request, this.#options.clock.wallMs())
+    } catch (error) {
+      return answer({ kind: 'refused', error: toWire(error) })
+    }
     if (decision.kind === 'replace') {
       const error: WireError = { kind: 'canceled', message: 'replaced by a new start', retryable: false }
       this.#close(slot!, { kind: 'terminated', error })
     }
-    this.#begin(slot, this.#started(request, decision.run), request.workflowId, () =>
+    this.#begin(slot, this.#started(request, decision.run, firstMs), request.workflowId, () =>
       answer({ kind: 'started', run: decision.run, created: true }),
     )
   }
@@ -247,7 +397,7 @@ export class Partition {
     void this.#chain.barrier().then(() => answer({ kind: 'started', run, created: false }))
   }
 
-  #started(request: StartRequest, run: number): Started {
+  #started(request: StartRequest, run: number, notBeforeMs: number | undefined): Started {
     const atMs = this.#options.clock.wallMs()
     return {
       kind: 'started',
@@ -264,9 +414,13 @@ export class Partition {
       ...(request.searchAttributes === undefined ? {} : { searchAttributes: request.searchAttributes }),
       ...(request.messages === undefined ? {} : { messages: request.messages }),
       ...(request.retry === undefined ? {} : { retry: request.retry }),
-      ...(request.startDelayMs === undefined ? {} : { notBeforeMs: atMs + request.startDelayMs }),
-      ...(request.runTimeoutMs === undefined ? {} : { runDeadlineMs: atMs + request.runTimeoutMs }),
-      ...(request.executionTimeoutMs === undefined ? {} : { executionDeadlineMs: atMs + request.executionTimeoutMs }),
+      ...(request.cron === undefined ? {} : { cron: request.cron }),
+      ...(request.timeZone === undefined ? {} : { timeZone: request.timeZone }),
+      ...(notBeforeMs === undefined ? {} : { notBeforeMs }),
+      ...(request.runTimeoutMs === undefined ? {} : { runDeadlineMs: (notBeforeMs ?? atMs) + request.runTimeoutMs }),
+      ...(request.executionTimeoutMs === undefined
+        ? {}
+        : { executionDeadlineMs: (notBeforeMs ?? atMs) + request.executionTimeoutMs }),
     }
   }
 
@@ -275,6 +429,7 @@ export class Partition {
     if (known === undefined) this.#slots.set(workflowId, slot)
     slot.resident = undefined
     slot.state = 'cold'
+    slot.hasBegun = false
     this.#record(slot, started, onStored)
     this.#performer.armRun(slot.head)
     if (started.notBeforeMs === undefined) this.#firstWakes(slot)
@@ -282,6 +437,7 @@ export class Partition {
 
   /** What a run that has not run yet is given: its start, then what came with it. */
   #firstWakes(slot: Slot): void {
+    slot.hasBegun = true
     slot.wakes.push({ wake: { kind: 'start' }, onAnswer: undefined })
     slot.head.queued.forEach((_, index) => slot.wakes.push({ wake: { kind: 'queued', index }, onAnswer: undefined }))
     this.#activate(slot)
@@ -292,7 +448,18 @@ export class Partition {
   #wake(slot: Slot, wake: Wake, onAnswer: ((answer: PartitionAnswer) => void) | undefined): void {
     if (!slot.head.isOpen) return onAnswer?.(refusedClosed(slot.head))
     slot.wakes.push({ wake, onAnswer })
-    this.#activate(slot)
+    if (slot.head.turns === 0 && !slot.hasBegun) this.#queueWakes(slot)
+    else this.#activate(slot)
+  }
+
+  /** To a workflow that has ended: one that it took while it ran was taken, whoever asks again (G5). */
+  #lateMessage(slot: Slot, message: MessageWake, answer: (answer: PartitionAnswer) => void): void {
+    const { head } = slot
+    void this.#stored(head.workflow).then(
+      (journal) =>
+        answer(seenIds(startOf(head, journal), journal).has(message.messageId!) ? taken : refusedClosed(head)),
+      () => answer(refusedClosed(head)),
+    )
   }
 
   /** The performer's wakes: for a run, which may have ended meanwhile. */
@@ -321,6 +488,11 @@ export class Partition {
   #queueWakes(slot: Slot): void {
     for (const { wake, onAnswer } of slot.wakes.splice(0)) {
       if (wake.kind === 'start' || wake.kind === 'queued') continue // stands in the journal already
+      if (wake.kind === 'update') {
+        // Only its code can say whether it would take it.
+        onAnswer?.(refused('unavailable', `workflow ${slot.head.workflow} does not run now`, true))
+        continue
+      }
       if (isRepeat(slot, wake)) void this.#chain.barrier().then(() => onAnswer?.(taken))
       else this.#record(slot, { kind: 'queued', atMs: this.#now(slot), wake }, () => onAnswer?.(taken))
     }
@@ -337,16 +509,18 @@ export class Partition {
     try {
       const create = this.#options.programs(head.started.type)
       if (create === undefined) return this.#stick(slot, `no code for workflow type ${head.started.type} on this node`)
-      const isNew = head.turns === 0 && head.events === 1
-      const journal = isNew ? [] : await this.#readJournal(slot)
-      slot.seen = seenIds(head.started, journal)
-      const resident = new Resident(head.started, create(), {
+      const journal = isFresh(head) ? [] : await this.#readJournal(slot)
+      const started = startOf(head, journal)
+      slot.seen = seenIds(started, journal)
+      const resident = new Resident(started, create(), {
         self: this.#options.selfPid(head.workflow),
         taskQueue: this.#options.taskQueue,
         logger: this.#options.logger,
         pidOf: this.#options.pidOf,
+        limits: this.#options.limits,
+        onFault: (error) => this.#closeRun(head, { kind: 'failed', error }),
       })
-      if (!isNew) {
+      if (journal.length > 0) {
         await resident.replay(journal)
         if (resident.mismatch !== undefined) return this.#stickMismatch(slot, resident.mismatch)
         this.#options.observe({ kind: 'replayed', workflow: head.workflow, run: head.run, turns: head.turns })
@@ -370,29 +544,40 @@ export class Partition {
     }
   }
 
+  /** The journal of a workflow that is to run. One that was scattered over many commits is written together (trap 32). */
   async #readJournal(slot: Slot): Promise<SizedEvent[]> {
     await this.#chain.barrier()
     const { head } = slot
+    const { run, workflow } = head
+    const { name, codec } = this.#options
+    const after = this.#chain.seq
     slot.missed = []
-    return this.#readEvents(head.workflow, head.run, [...head.seqs])
+    const entries = await this.#reader.raw(workflow, run, () => head.seqs)
+    const scattered = new Set(entries.map(({ seq }) => seq)).size
+    const loose = entries.filter(({ carried }) => !carried).length
+    if (scattered > maxScattered && loose * 2 >= entries.length) this.#carrier.gather(head, run, entries, after)
+    return entries.map(({ bytes, seq }) => ({
+      event: decodeEvent(codec, { workflow, run, bytes }, { partition: name, seq }),
+      bytes: bytes.length,
+    }))
   }
 
-  async #readEvents(workflow: string, run: number, seqs: readonly number[]): Promise<SizedEvent[]> {
-    const { log, name, codec } = this.#options
-    const events: SizedEvent[] = []
-    for (const seq of seqs) {
-      const record = await log.get(name, seq)
-      if (record === undefined) {
-        throw new AppError('internal', `log ${name}, sequence ${seq}: gone, though workflow ${workflow} stands in it`)
-      }
-      const commit = decodeCommit(codec, record.bytes, { partition: name, seq })
-      if (commit.kind === 'claimed') continue
-      for (const entry of commit.entries) {
-        if (entry.workflow !== workflow || entry.run !== run) continue
-        events.push({ event: decodeEvent(codec, entry, { partition: name, seq }), bytes: entry.bytes.length })
-      }
-    }
-    return events
+  #isExpired({ head }: Slot): boolean {
+    return isExpired(head, this.#options.clock.wallMs(), this.#options.retention)
+  }
+
+  /** What is known of a workflow, unless it ended too long ago. */
+  #known(workflowId: string): Slot | undefined {
+    const slot = this.#slots.get(workflowId)
+    return slot === undefined || this.#isExpired(slot) ? undefined : slot
+  }
+
+  #forget(head: Head): boolean {
+    const slot = this.#slots.get(head.workflow)
+    if (slot?.head !== head || head.isOpen || head.owes || slot.unstored > 0 || slot.state !== 'cold') return false
+    this.#slots.delete(head.workflow)
+    this.#runFloor = Math.max(this.#runFloor, head.run + 1)
+    return true
   }
 
   #stickMismatch(slot: Slot, mismatch: JournalMismatch): void {
@@ -438,6 +623,7 @@ export class Partition {
     slot.resident = undefined
     slot.seen = undefined
     slot.state = 'cold'
+    slot.rest()
     this.#resident.delete(slot)
   }
 
@@ -491,9 +677,14 @@ export class Partition {
   /** The next wake that is news to the workflow. A completion that was recorded before, or a message that it has, is not. */
   #nextWake(slot: Slot): Waking | undefined {
     for (let waking = slot.wakes.shift(); waking !== undefined; waking = slot.wakes.shift()) {
-      if (!isRepeat(slot, waking.wake)) return waking
-      const { onAnswer } = waking
-      if (onAnswer !== undefined) void this.#chain.barrier().then(() => onAnswer(taken))
+      const { wake, onAnswer } = waking
+      let answer = taken
+      if (!isRepeat(slot, wake)) {
+        const error = wake.kind === 'update' ? slot.resident!.refusalOf(wake.name, wake.args) : undefined
+        if (error === undefined) return waking
+        answer = { kind: 'refused', error } // nothing of it is recorded
+      }
+      if (onAnswer !== undefined) void this.#chain.barrier().then(() => onAnswer(answer))
     }
     return undefined
   }
@@ -508,24 +699,35 @@ export class Partition {
       })
       return
     }
-    const turn = resident.finish(step)
-    if (turn === undefined) {
+    const finished = resident.finish(step)
+    if (finished === undefined) {
       slot.wakes.unshift(waking)
       return this.#stickMismatch(slot, resident.mismatch!)
     }
     if (waking.wake.kind === 'message' && waking.wake.messageId !== undefined) slot.seen?.add(waking.wake.messageId)
+    const successor = this.#successorOf(slot, finished)
+    const turn = successor === undefined ? finished : asFollowed(finished)
     const bytes = this.#recordTurn(slot, turn, waking.onAnswer)
     if (bytes === undefined) return
     resident.sized(bytes)
+    if (turn.end === undefined && this.#failTooLong(slot)) return
     if (turn.end === undefined) {
       slot.state = 'ready'
       this.#ready.push(slot)
     } else if (turn.end.kind === 'continued') {
       this.#goOn(slot, step as Extract<Step, { kind: 'become' }>)
+    } else if (successor !== undefined) {
+      this.#goOn(slot, { kind: 'become', target: undefined, args: slot.head.started.args }, successor)
     } else {
       this.#ended(slot)
     }
     this.#schedule()
+  }
+
+  #failTooLong(slot: Slot): boolean {
+    const error = slot.head.isOpen ? tooLong(slot.head, this.#options.limits) : undefined
+    if (error !== undefined) this.#close(slot, { kind: 'failed', error })
+    return error !== undefined
   }
 
   /** The bytes of the recorded turn; undefined when it is larger than the log takes, which ends the workflow. */
@@ -542,13 +744,22 @@ export class Partition {
     }
     this.#store(slot, turn, bytes, () => {
       onAnswer?.(taken)
-      if (turn.end !== undefined && turn.end.kind !== 'continued') this.#tellWaiters(slot, turn.end)
+      this.#tellUpdates(slot, turn)
+      if (turn.end !== undefined && turn.end.kind !== 'continued' && !isFollowed(turn.end))
+        this.#tellWaiters(slot, turn.end)
     })
     return bytes.length
   }
 
-  /** continue-as-new: the next run stands right behind the end of this one, and inherits what nobody read. */
-  #goOn(slot: Slot, step: Extract<Step, { kind: 'become' }>): void {
+  /** The run after one that a cancellation reached is none, whatever its code made of it. */
+  #successorOf({ head }: Slot, { end, wake, atMs }: Turn): Successor | undefined {
+    return end === undefined || head.cancelAsked || wake.kind === 'cancel'
+      ? undefined
+      : decideSuccessor(head.started, end, atMs)
+  }
+
+  /** continue-as-new, cron and retries of the workflow: the next run stands right behind the end of this one, and inherits what nobody read. */
+  #goOn(slot: Slot, step: Extract<Step, { kind: 'become' }>, successor?: Successor): void {
     const { head } = slot
     const { started } = head
     const unread = slot.resident!.unread() as readonly MessageWake[]
@@ -571,14 +782,29 @@ export class Partition {
       ...(started.requestId === undefined ? {} : { requestId: started.requestId }),
       ...(started.parent === undefined ? {} : { parent: started.parent }),
       ...(started.context === undefined ? {} : { context: started.context }),
+      ...(started.retry === undefined ? {} : { retry: started.retry }),
+      ...(started.cron === undefined ? {} : { cron: started.cron }),
+      ...(started.timeZone === undefined ? {} : { timeZone: started.timeZone }),
+      ...successor,
       ...(started.executionDeadlineMs === undefined ? {} : { executionDeadlineMs: started.executionDeadlineMs }),
-      ...(started.runDeadlineMs === undefined ? {} : { runDeadlineMs: atMs + (started.runDeadlineMs - started.atMs) }),
+      ...(started.runDeadlineMs === undefined
+        ? {}
+        : {
+            runDeadlineMs:
+              (successor?.notBeforeMs ?? atMs) +
+              (started.runDeadlineMs - Math.max(started.notBeforeMs ?? 0, started.atMs)),
+          }),
       ...(messages.length === 0 ? {} : { messages }),
     }
     this.#begin(slot, next, head.workflow, () => {
-      for (const { wake, onAnswer } of waiting) onAnswer?.(wake.kind === 'message' ? taken : refusedClosed(head))
+      for (const { wake, onAnswer } of waiting)
+        if (wake.kind !== 'update') onAnswer?.(wake.kind === 'message' ? taken : refusedClosed(head))
     })
-    for (const { wake } of waiting) if (wake.kind === 'cancel') slot.wakes.push({ wake, onAnswer: undefined })
+    for (const waking of waiting) {
+      if (waking.wake.kind === 'cancel') slot.wakes.push({ wake: waking.wake, onAnswer: undefined })
+      if (waking.wake.kind === 'update') slot.wakes.push(waking)
+    }
+    if (!slot.hasBegun) this.#queueWakes(slot)
   }
 
   // --- ends --------------------------------------------------------------------------------------------------------
@@ -606,7 +832,9 @@ export class Partition {
   }
 
   #tellWaiters(slot: Slot, end: Exclude<End, { kind: 'continued' }>): void {
+    this.#refuseUpdates(slot)
     for (const waiter of slot.waiters.splice(0)) waiter(end)
+    slot.rest()
   }
 
   // --- recording ---------------------------------------------------------------------------------------------------
@@ -623,6 +851,7 @@ export class Partition {
     if (event.kind === 'turn' || event.kind === 'started') return
     if (slot.resident !== undefined) slot.resident.note(event)
     else if (slot.state === 'loading') slot.missed.push(event)
+    this.#failTooLong(slot)
   }
 
   #store(slot: Slot, event: JournalEvent, bytes: Uint8Array, onStored?: () => void): void {
@@ -634,7 +863,7 @@ export class Partition {
     const entry: Entry = { workflow: head.workflow, run, bytes }
     this.#chain.add(entry, (seq) => {
       slot.unstored--
-      if (head.run === run && head.seqs.at(-1) !== seq) head.seqs.push(seq)
+      if (head.run === run) head.stand(seq)
       this.#options.observe({ kind: 'recorded', workflow: head.workflow, run, event })
       onStored?.()
       for (const effect of effects) this.#performer.perform(head, effect)
@@ -646,7 +875,7 @@ export class Partition {
     if (this.#resident.size <= this.#options.maxResident) return
     for (const slot of this.#resident) {
       if (this.#resident.size <= this.#options.maxResident) return
-      if (slot.state === 'idle' && slot.unstored === 0 && slot.wakes.length === 0) this.#unload(slot)
+      if (slot.state === 'idle' && slot.unstored === 0 && !slot.hasWakes) this.#unload(slot)
     }
   }
 
@@ -658,12 +887,13 @@ export class Partition {
       const { head } = slot
       if (head.isOpen) {
         this.#performer.armRun(head)
+        if (head.stuck?.isPoisoned === true) continue
         if (head.turns > 0) this.#deliverQueued(slot)
         else if (head.started.notBeforeMs === undefined) this.#firstWakes(slot)
-        if (slot.wakes.length > 0) this.#activate(slot)
+        if (slot.hasWakes) this.#activate(slot)
       }
       for (const effect of head.pending.values()) this.#performer.performAgain(head, effect)
-      for (const outgoing of head.outbox.values()) this.#performer.performAgain(head, outgoing)
+      if (head.owes) for (const outgoing of head.outbox.values()) this.#performer.performAgain(head, outgoing)
     }
     this.#schedule()
   }
@@ -696,6 +926,7 @@ export class Partition {
 
   /** Stops gracefully: what was taken is stored, then nothing more is. Attempts under way are abandoned, not failed. */
   async close(): Promise<void> {
+    this.#checkpointer.stop()
     await this.#consumption?.stop()
     this.#performer.flushSettled()
     this.#chain.flush()
@@ -707,6 +938,7 @@ export class Partition {
   drop(error: AppError): void {
     if (this.#closed) return
     this.#closed = true
+    this.#checkpointer.stop()
     this.#chain.close()
     this.#performer.stop()
     for (const cancel of this.#slices) cancel()
@@ -728,27 +960,45 @@ export class Partition {
   // --- reading -----------------------------------------------------------------------------------------------------
 
   describe(workflowId: string): Description | undefined {
-    const slot = this.#slots.get(workflowId)
+    const slot = this.#known(workflowId)
     return slot && describeHead(slot.head)
   }
 
   *list(): IterableIterator<Description> {
-    for (const { head } of this.#slots.values()) yield describeHead(head)
+    for (const slot of this.#slots.values()) if (!this.#isExpired(slot)) yield describeHead(slot.head)
   }
 
   /** The events of the current run, as they are stored. */
   async history(workflowId: string): Promise<JournalEvent[]> {
-    const slot = this.#slots.get(workflowId)
-    if (slot === undefined) throw new AppError('not_found', `no workflow ${workflowId}`)
+    return (await this.#stored(workflowId)).map(({ event }) => event)
+  }
+
+  async #stored(workflowId: string): Promise<SizedEvent[]> {
+    const { head } = this.#existing(workflowId)
     await this.#chain.barrier()
-    const { head } = slot
-    return (await this.#readEvents(workflowId, head.run, [...head.seqs])).map(({ event }) => event)
+    if (head.journalGone) {
+      throw new AppError(
+        'not_found',
+        `workflow ${workflowId} has ended (${head.status}) and its journal is not kept any longer, only its end`,
+      )
+    }
+    return this.#reader.events(workflowId, head.run, () => head.seqs)
+  }
+
+  #existing(workflowId: string): Slot {
+    const slot = this.#known(workflowId)
+    if (slot === undefined) throw new AppError('not_found', `no workflow ${workflowId}`)
+    return slot
+  }
+
+  /** Writes what counts forward and trims the rest, now and not when it is time. */
+  checkpoint(): Promise<void> {
+    return this.#checkpointer.run()
   }
 
   /** Resolves with the end of the workflow; at once if it has ended and that is stored. */
   async ended(workflowId: string): Promise<Outcome> {
-    const slot = this.#slots.get(workflowId)
-    if (slot === undefined) throw new AppError('not_found', `no workflow ${workflowId}`)
+    const slot = this.#existing(workflowId)
     if (slot.head.end !== undefined) {
       await this.#chain.barrier()
       return outcomeOf(slot.head.end)
@@ -764,19 +1014,17 @@ export class Partition {
 
   /** Asks a fresh replica of the workflow, rebuilt from what is stored: no condition wakes, nothing is written (trap 27). */
   async query(workflowId: string, name: string, args: readonly unknown[]): Promise<unknown> {
-    const slot = this.#slots.get(workflowId)
-    if (slot === undefined) throw new AppError('not_found', `no workflow ${workflowId}`)
-    const { head } = slot
+    const { head } = this.#existing(workflowId)
     const create = this.#options.programs(head.started.type)
     if (create === undefined)
       throw new AppError('unavailable', `no code for workflow type ${head.started.type} on this node`)
-    await this.#chain.barrier()
-    const journal = await this.#readEvents(workflowId, head.run, [...head.seqs])
-    const replica = new Resident(head.started, create(), {
+    const journal = await this.#stored(workflowId)
+    const replica = new Resident(startOf(head, journal), create(), {
       self: this.#options.selfPid(workflowId),
       taskQueue: this.#options.taskQueue,
       logger: this.#options.logger,
       pidOf: this.#options.pidOf,
+      limits: this.#options.limits,
     })
     try {
       await replica.replay(journal)
@@ -786,6 +1034,20 @@ export class Partition {
       replica.stop()
     }
   }
+}
+
+function asFollowed(turn: Turn): Turn {
+  const { end } = turn
+  return end?.kind === 'completed' || end?.kind === 'failed' ? { ...turn, end: { ...end, next: true } } : turn
+}
+
+/** Of a start that is delayed, or that waits for the first instant of its cron line. @throws AppError invalid */
+function firstTickMs({ startDelayMs, cron, timeZone }: StartRequest, nowMs: number): number | undefined {
+  const earliestMs = nowMs + (startDelayMs ?? 0)
+  if (cron === undefined) return startDelayMs === undefined ? undefined : earliestMs
+  const firstMs = parseCron(cron, timeZone).next(earliestMs)
+  if (firstMs === undefined) throw new AppError('invalid', `cron line "${cron}" has no instant left`)
+  return firstMs
 }
 
 function isRepeat(slot: Slot, wake: Wake): boolean {
@@ -800,9 +1062,21 @@ function isRepeat(slot: Slot, wake: Wake): boolean {
       return slot.head.queued[wake.index] === undefined
     case 'start':
       return slot.head.turns > 0
+    case 'update':
+      return slot.head.updates.has(wake.updateId)
     case 'cancel':
       return false
   }
+}
+
+/** It has only just been started, here: there is nothing to read back. */
+function isFresh(head: Head): boolean {
+  return head.events === 1 && head.queued.length === (head.started.messages?.length ?? 0)
+}
+
+/** As it stands in the journal; a head that was carried does not hold all of it. */
+function startOf(head: Head, [first]: readonly SizedEvent[]): Started {
+  return first?.event.kind === 'started' ? first.event : head.started
 }
 
 function seenIds(started: Started, journal: readonly SizedEvent[]): Set<string> {
@@ -822,8 +1096,12 @@ function childWake(head: Head, id: number, from: Pid, result: Outcome): Wake {
     : { kind: 'failed', id, error: result.error }
 }
 
-function refused(kind: WireError['kind'], message: string): PartitionAnswer {
-  return { kind: 'refused', error: { kind, message, retryable: false } }
+function refused(kind: WireError['kind'], message: string, retryable = false): PartitionAnswer {
+  return { kind: 'refused', error: { kind, message, retryable } }
+}
+
+function unfinishedUpdate(head: Head, updateId: string): string {
+  return `workflow ${head.workflow}: its run ended before update ${updateId} completed`
 }
 
 function refusedClosed(head: Head): PartitionAnswer {

@@ -233,13 +233,19 @@ export class Performer {
   #abandon(head: Head, effect: PendingEffect): void {
     const { command, id, child } = effect
     const attempt = this.#attempts.get(head)?.get(id)
-    const mode = command.kind === 'call' ? (command.options?.cancellation ?? 'try') : 'try'
-    if (mode === 'wait' && attempt !== undefined) return attempt.cancel('canceled by the workflow')
-    if (child !== undefined) {
+    const mode = (command.kind === 'call' || command.kind === 'exec' ? command.options?.cancellation : undefined) ?? 'try'
+    if (mode === 'wait' && attempt !== undefined) return attempt.interrupt('canceled by the workflow')
+    const tell = (): void =>
+      this.#options.wake(head, { kind: 'failed', id, error: { kind: 'canceled', message: 'canceled', retryable: false } })
+    if (child !== undefined && mode !== 'abandon') {
       const self = this.#options.selfPid(head.workflow)
-      this.#deliver(() => this.#options.outside.exit(child, 'cancel', self, 'canceled by the parent'), noop)
+      // The abandonment is settled when the child has it: a crash before that tells the child again.
+      return this.#deliver(
+        () => this.#options.outside.exit(child, 'cancel', self, 'canceled by the parent'),
+        mode === 'wait' ? noop : tell,
+      )
     }
-    this.#options.wake(head, { kind: 'failed', id, error: { kind: 'canceled', message: 'canceled', retryable: false } })
+    tell()
     if (mode === 'try') attempt?.cancel('canceled by the workflow')
   }
 
@@ -367,6 +373,9 @@ function childRequest(head: Head, { command, child, id }: PendingEffect, parent:
     ...(options?.memo === undefined ? {} : { memo: options.memo }),
     ...(options?.searchAttributes === undefined ? {} : { searchAttributes: options.searchAttributes }),
     ...(options?.startDelayMs === undefined ? {} : { startDelayMs: options.startDelayMs }),
+    ...(options?.retry === undefined ? {} : { retry: options.retry }),
+    ...(options?.cronSchedule === undefined ? {} : { cron: options.cronSchedule }),
+    ...(options?.timeZone === undefined ? {} : { timeZone: options.timeZone }),
     ...(options?.runTimeoutMs === undefined ? {} : { runTimeoutMs: options.runTimeoutMs }),
     ...(options?.executionTimeoutMs === undefined ? {} : { executionTimeoutMs: options.executionTimeoutMs }),
     ...(options?.messages === undefined

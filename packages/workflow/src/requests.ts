@@ -13,6 +13,7 @@ export type PartitionRequest =
       readonly run?: number
     }
   | { readonly kind: 'terminate'; readonly workflowId: string; readonly reason?: string; readonly run?: number }
+  | UpdateRequest
   /** The end of a child, told by the owner of the child until it is acknowledged. */
   | {
       readonly kind: 'child_end'
@@ -22,6 +23,16 @@ export type PartitionRequest =
       readonly from: Pid
       readonly result: Outcome
     }
+
+/** Answered when the update is accepted, or completed. One that comes again by its id meets the first. */
+export interface UpdateRequest {
+  readonly kind: 'update'
+  readonly workflowId: string
+  readonly updateId: string
+  readonly name: string
+  readonly args: readonly unknown[]
+  readonly waitFor: 'accepted' | 'completed'
+}
 
 export interface StartRequest {
   readonly kind: 'start'
@@ -40,10 +51,14 @@ export interface StartRequest {
   readonly runTimeoutMs?: number
   readonly executionTimeoutMs?: number
   readonly retry?: RetryPolicy
+  readonly cron?: string
+  readonly timeZone?: string
 }
 
 /** Given when the commit that holds the request's consequence is acknowledged, never before. */
 export type PartitionAnswer =
   | { readonly kind: 'started'; readonly run: number; readonly created: boolean }
   | { readonly kind: 'taken' }
+  /** `result`: absent while it is accepted and not completed. */
+  | { readonly kind: 'updated'; readonly result?: Outcome }
   | { readonly kind: 'refused'; readonly error: WireError }

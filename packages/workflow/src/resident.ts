@@ -1,5 +1,6 @@
 import {
   findUnsendable,
+  toWire,
   type LogLevel,
   type Logger,
   type Pid,
@@ -9,6 +10,7 @@ import {
   type WireError,
 } from '@daruma/protocol'
 import type { JournalEvent, Started, Turn, Wake } from './events.ts'
+import type { HistoryLimits } from './limits.ts'
 import { WorkflowMachine } from './machine.ts'
 import type { JournalMismatch } from './mismatch.ts'
 
@@ -17,6 +19,9 @@ export interface ResidentContext {
   readonly taskQueue: string
   readonly logger: Logger
   readonly pidOf: (host: string, workflowId: string) => Pid
+  readonly limits: HistoryLimits
+  /** The program broke outside of its turns. */
+  readonly onFault?: (error: WireError) => void
 }
 
 /** An event as it stands in the log. */
@@ -52,6 +57,7 @@ export class Resident {
         if (machine.isReplaying) return
         context.logger.log(level, message, { workflow: context.self.id, ...fields })
       },
+      ...(context.onFault === undefined ? {} : { fault: context.onFault }),
     }
   }
 
@@ -115,6 +121,19 @@ export class Resident {
     return { value: this.#program.query(name, args) }
   }
 
+  /** What the program would refuse an update with; undefined when it would take it. */
+  refusalOf(name: string, args: readonly unknown[]): WireError | undefined {
+    const type = this.#machine.started.type
+    if (this.#program.checkUpdate === undefined)
+      return { kind: 'not_found', message: `workflow ${type} takes no updates`, retryable: false }
+    try {
+      this.#program.checkUpdate(name, args)
+      return undefined
+    } catch (error) {
+      return toWire(error)
+    }
+  }
+
   stop(): void {
     this.#program.stop()
   }
@@ -133,12 +152,16 @@ function workflowInfo(machine: WorkflowMachine, context: ResidentContext): NonNu
     workflowType: started.type,
     taskQueue: context.taskQueue,
     namespace: context.self.home.node,
-    attempt: 1,
+    attempt: started.attempt ?? 1,
     get historyLength() {
       return machine.historyLength
     },
     get historySizeBytes() {
       return machine.historyBytes
+    },
+    get suggestContinueAsNew() {
+      const { suggestEvents, suggestBytes } = context.limits
+      return machine.historyLength >= suggestEvents || machine.historyBytes >= suggestBytes
     },
   }
 }

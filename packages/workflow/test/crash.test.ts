@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { activity, workflow } from '@daruma/workflow'
-import { crashAtEveryStep, WorkflowLab } from '@daruma/workflow/testing'
+import { crashAtEveryStep, type WorkflowLab } from '@daruma/workflow/testing'
 
 const reserve = activity('reserve', (items: string[]) => ({ id: `r-${items.length}` }))
 const charge = activity('charge', (amount: number) => ({ id: `c-${amount}` }))

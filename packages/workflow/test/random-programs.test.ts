@@ -102,13 +102,18 @@ function randomFaults(rng: Rng): FaultPlan {
 async function torture(seed: string): Promise<void> {
   const rng = seededRng(seed)
   const ops = randomOps(rng, 2, true)
+  const forgets = rng.next() < 0.3
   const lab = new WorkflowLab({
     workflows: [interpreter],
     functions: [double],
     partitions: 1 + Math.floor(rng.next() * 3),
     maxResident: rng.next() < 0.3 ? 0 : 100,
+    ...(rng.next() < 0.7 ? { checkpoint: { everyCommits: 1 + Math.floor(rng.next() * 12), growth: 0 } } : {}),
+    ...(forgets ? { retention: { maxClosed: Math.floor(rng.next() * 3), journalBytes: 200 } } : {}),
   })
-  const letters = topics.flatMap((topic) => Array.from({ length: 12 }, (_, at) => ({ topic, value: at, id: `${topic}-${at}` })))
+  const letters = topics.flatMap((topic) =>
+    Array.from({ length: 12 }, (_, at) => ({ topic, value: at, id: `${topic}-${at}` })),
+  )
   let crashes = Math.floor(rng.next() * 4)
   for (;;) {
     const isLast = crashes-- <= 0
@@ -135,6 +140,7 @@ async function torture(seed: string): Promise<void> {
       expect(outcome, `seed ${seed}`).toEqual({ value: expected })
       return
     } catch (error) {
+      if (forgets && isAppError(error, 'not_found')) return // it had ended, and a checkpoint let it go
       if (isLast || (!isAppError(error, 'timeout') && !isAppError(error, 'unavailable'))) {
         throw new Error(`seed ${seed}: ${String(error)}`, { cause: error })
       }

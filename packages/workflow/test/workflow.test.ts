@@ -93,6 +93,17 @@ describe('messages', () => {
   })
 })
 
+test('a message that was taken counts as taken also when it is sent again after the end', async () => {
+  const once = workflow('once', async (ctx) => ctx.receive<string>('go'))
+  const lab = new WorkflowLab({ workflows: [once] })
+  await lab.open()
+  const id = await lab.start('once')
+  await lab.settle(lab.engine.send(id, 'go', ['x'], { messageId: 'm' }))
+  expect(await lab.result(id)).toBe('x')
+  await lab.settle(lab.engine.send(id, 'go', ['x'], { messageId: 'm' }))
+  await expect(lab.settle(lab.engine.send(id, 'go', ['x'], { messageId: 'other' }))).rejects.toThrowError('has ended')
+})
+
 describe('children', () => {
   const child = workflow('child', async (ctx, n: number) => {
     await ctx.sleep(1_000)

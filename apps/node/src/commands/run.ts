@@ -1,7 +1,9 @@
 import { existsSync, statSync } from 'node:fs'
+import type { Logger } from '@daruma/protocol'
 import { loadWholeApp, type App } from '../app.ts'
 import { boot, composeNode, type RunningNode } from '../compose.ts'
 import { usage } from '../failures.ts'
+import { standardErrorLogger } from '../log-sink.ts'
 import { createNodeLife } from '../lifecycle.ts'
 import { stopOnSignals } from '../services/signals.ts'
 import { runEntry, terminalCommand } from '../terminal.ts'
@@ -44,14 +46,17 @@ export function isFolder(path: string): boolean {
 }
 
 async function withNode(app: App, flags: RunFlags, body: (node: RunningNode) => Promise<number>): Promise<number> {
-  const quiet = flags.logLevel === undefined && app.config.logLevel === 'info'
-  const node = await boot(quiet ? { ...app, config: { ...app.config, logLevel: 'warn' } } : app, {
-    json: flags.json === true,
-  })
+  const isPlain = flags.logLevel === undefined && app.config.logLevel === 'info'
+  const level = isPlain ? 'warn' : app.config.logLevel
+  const records = standardErrorLogger({ level, json: flags.json === true })
+  let hasEnded = false
+  const logger: Logger = { log: (...record) => (hasEnded ? undefined : records.log(...record)) }
+  const node = await boot(app, { logger })
   try {
     return await body(node)
   } finally {
-    // What still runs neither delays nor fails the exit.
+    // What still runs neither delays nor fails the exit, and nobody needs to read that it was killed for it.
+    hasEnded = true
     await node.stop(0)
   }
 }

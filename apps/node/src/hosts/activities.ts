@@ -30,7 +30,12 @@ export class Activities implements ActivityExecutor {
     }
     this.#running.set(idempotencyKey, task)
     try {
-      return await this.#functions.call(target, args, { context: { ...context, [executionKey]: execution }, signal })
+      return await this.#functions.call(target, args, {
+        context: { ...context, [executionKey]: execution },
+        // The workflow's policy decides: attempts within attempts would be nobody's count.
+        retry: 'never',
+        signal,
+      })
     } catch (error) {
       // It may come with the next deployment: whoever retries by a policy of his own, waits for it.
       if (isAppError(error, 'not_found') && (error.details as { entryId?: unknown } | undefined)?.entryId === target) {

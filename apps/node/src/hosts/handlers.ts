@@ -1,5 +1,5 @@
 import { outcomeOf, type ProgramHandlers } from '@daruma/actors'
-import { fromWire, type Outcome, type Pid, type SpawnOptions } from '@daruma/protocol'
+import { fromWire, type CallOptions, type Outcome, type Pid, type SpawnOptions } from '@daruma/protocol'
 import type { WorkflowEngine } from '@daruma/workflow'
 import type { Functions, RequestScope, Spawner } from '../parts.ts'
 import type { Programs } from '../programs.ts'
@@ -26,7 +26,8 @@ export function programHandlers(options: HandlersOptions): ProgramHandlers {
       functions.call(target, args, {
         context: { ...scope.context, ...call.context },
         signal: scope.signal,
-        ...(call.startToCloseMs === undefined ? {} : { timeoutMs: call.startToCloseMs }),
+        ...timeoutOf(call),
+        ...(call.retry === undefined ? {} : { retry: call.retry }),
       }),
     spawn: (target, host, args, given, scope) =>
       spawner.spawn(target, host, args, withContext(given, scope), scope.self),
@@ -48,6 +49,12 @@ export function programHandlers(options: HandlersOptions): ProgramHandlers {
 function inherited(context: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const { '@http': _http, '@queue': _queue, '@activity': _activity, ...rest } = context
   return rest
+}
+
+/** Here a call has one limit, over all its attempts. */
+function timeoutOf({ startToCloseMs, scheduleToCloseMs }: CallOptions): { readonly timeoutMs?: number } {
+  const timeoutMs = scheduleToCloseMs ?? startToCloseMs
+  return timeoutMs === undefined ? {} : { timeoutMs }
 }
 
 async function endOfWorkflow(engines: HandlersOptions['engines'], pid: Pid, scope: RequestScope): Promise<Outcome> {

@@ -1,6 +1,6 @@
 import { DownNotice, ExitNotice, type PidCommand, type ProgramScope } from '@daruma/actors'
 import { ActorSystem } from '@daruma/actors'
-import { AppError, Ref, type ExitReason, type Outcome, type Pid } from '@daruma/protocol'
+import { AppError, isAppError, Ref, type ExitReason, type Outcome, type Pid } from '@daruma/protocol'
 import type { WorkflowDirectory, WorkflowEngine, WorkflowHost } from '@daruma/workflow'
 
 /**
@@ -26,15 +26,18 @@ export class WorkflowPids {
     const workflowId = String(to.id)
     switch (command.kind) {
       case 'send':
-        await this.#directory.send(to, {
-          kind: 'message',
-          from: scope.self,
-          topic: command.topic,
-          payload: command.payload,
-        })
+        await found(
+          to,
+          this.#directory.send(to, {
+            kind: 'message',
+            from: scope.self,
+            topic: command.topic,
+            payload: command.payload,
+          }),
+        )
         return null
       case 'exit':
-        await this.#directory.exit(to, command.mode, scope.self, command.reason)
+        await found(to, this.#directory.exit(to, command.mode, scope.self, command.reason))
         return null
       case 'monitor':
       case 'link':
@@ -102,4 +105,15 @@ export class WorkflowPids {
 
 function keyOf(how: 'monitor' | 'link', watcher: Pid, workflow: Pid): string {
   return `${how} ${watcher} ${workflow}`
+}
+
+/** Programs look for the words "not found", whoever it was that could not be found. */
+async function found(to: Pid, delivery: Promise<void>): Promise<void> {
+  try {
+    await delivery
+  } catch (error) {
+    if (!isAppError(error, 'not_found') || error.message.includes('not found')) throw error
+    const message = `process not found: ${to}: ${error.message}`
+    throw new AppError('not_found', message, error.details, { retryable: false, cause: error })
+  }
 }

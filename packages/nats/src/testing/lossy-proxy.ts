@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { systemClock } from '@daruma/protocol'
 
 /** A TCP proxy on loopback in front of a server, which can be told to lose what it carries. */
 export interface LossyProxy {
@@ -8,6 +9,8 @@ export interface LossyProxy {
   dropAnswers(): void
   /** Bytes towards the server vanish from now on. */
   dropRequests(): void
+  /** From now on bytes of both directions arrive this much later, in their order. 0: at once. */
+  delay(delayMs: number): void
   /** Breaks every connection. New ones are carried faithfully. */
   breakConnections(): void
   /** Refuses new connections, and breaks those that stand. */
@@ -18,6 +21,24 @@ export async function startLossyProxy(targetPort: number): Promise<LossyProxy> {
   const sockets = new Set<Socket>()
   let answers = true
   let requests = true
+  let delayMs = 0
+  const clock = systemClock()
+  /** One direction of one connection. */
+  const carry = (to: Socket): ((bytes: Buffer) => void) => {
+    let waiting = 0
+    let tail = Promise.resolve()
+    return (bytes) => {
+      if (delayMs === 0 && waiting === 0) return void to.write(bytes)
+      waiting++
+      const due = new Promise<void>((resolve) => clock.after(delayMs, resolve))
+      tail = tail
+        .then(() => due)
+        .then(() => {
+          waiting--
+          to.write(bytes)
+        })
+    }
+  }
   const server = createServer((near) => {
     const far = connect(targetPort, '127.0.0.1')
     for (const [socket, other] of [
@@ -32,19 +53,23 @@ export async function startLossyProxy(targetPort: number): Promise<LossyProxy> {
         other.destroy()
       })
     }
-    near.on('data', (bytes) => requests && far.write(bytes))
-    far.on('data', (bytes) => answers && near.write(bytes))
+    const there = carry(far)
+    const back = carry(near)
+    near.on('data', (bytes: Buffer) => requests && there(bytes))
+    far.on('data', (bytes: Buffer) => answers && back(bytes))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const breakConnections = (): void => {
     answers = true
     requests = true
+    delayMs = 0
     for (const socket of sockets) socket.destroy()
   }
   return {
     url: `nats://127.0.0.1:${(server.address() as AddressInfo).port}`,
     dropAnswers: () => void (answers = false),
     dropRequests: () => void (requests = false),
+    delay: (ms) => void (delayMs = ms),
     breakConnections,
     async close() {
       const closed = once(server, 'close')

@@ -204,6 +204,10 @@ export class MemoryTransport implements Transport {
     return this.#network.maxMessageBytes
   }
 
+  get maxWaitingBytes(): number {
+    return this.#network.maxWaitingBytes
+  }
+
   async start(listener: TransportListener): Promise<void> {
     this.listener = listener
     this.#network.join(this)

@@ -3,7 +3,7 @@ import { MemoryInbox, MemoryLog, MemorySnapshots, SimClock, type FaultPlan } fro
 import type { ActivityExecutor, ActivityTask } from '../activity.ts'
 import type { FunctionDefinition, WorkflowDefinition } from '../define.ts'
 import { WorkflowDirectory, type ProcessSide } from '../directory.ts'
-import { WorkflowEngine, type StartOptions } from '../engine.ts'
+import { WorkflowEngine, type StartOptions, type WorkflowEngineOptions } from '../engine.ts'
 import { FunctionExecutor } from '../functions.ts'
 import { microtasksDry } from '../microtasks.ts'
 import type { Notice } from '../observer.ts'
@@ -20,6 +20,9 @@ export interface LabOptions {
   readonly maxResident?: number
   readonly maxRecordBytes?: number
   readonly maxConcurrentActivities?: number
+  readonly checkpoint?: WorkflowEngineOptions['checkpoint']
+  readonly retention?: WorkflowEngineOptions['retention']
+  readonly limits?: WorkflowEngineOptions['limits']
 }
 
 /** One execution of a function, as the outside world would count it. */
@@ -83,7 +86,16 @@ export class WorkflowLab {
         return functions.execute(task)
       },
     }
-    const { logger, maxResident, maxConcurrentActivities, partitions = 1, processes } = this.options
+    const {
+      logger,
+      maxResident,
+      maxConcurrentActivities,
+      checkpoint,
+      retention,
+      limits,
+      partitions = 1,
+      processes,
+    } = this.options
     this.#engine = await this.settle(
       WorkflowEngine.open({
         taskQueue: 'lab',
@@ -97,6 +109,9 @@ export class WorkflowLab {
         observe: (notice) => this.notices.push(notice),
         ...(logger === undefined ? {} : { logger }),
         ...(maxResident === undefined ? {} : { maxResident }),
+        ...(checkpoint === undefined ? {} : { checkpoint }),
+        ...(retention === undefined ? {} : { retention }),
+        ...(limits === undefined ? {} : { limits }),
         ...(maxConcurrentActivities === undefined ? {} : { maxConcurrentActivities }),
       }),
     )

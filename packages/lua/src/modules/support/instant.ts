@@ -86,11 +86,6 @@ function remainder(self: Instant, by: bigint): bigint {
   return since - floorDiv(since, by) * by
 }
 
-function stepOf(value: LuaValue, what: string): bigint {
-  if (!isDuration(value)) throw invalid(`${what}: expected duration, got ${typeName(value)}; use time.parse_duration`)
-  return value.state.nanoseconds
-}
-
 const instantClass = hostClass<InstantState>({
   name: 'time',
   methods: {
@@ -148,13 +143,13 @@ const instantClass = hostClass<InstantState>({
     in_location: (self, _ctx, [zone]) => [instant(self.state.nanoseconds, requireZone(zone, 'in_location: location'))],
     location: (self) => [location(self.state.zone)],
     round: (self, _ctx, [by]) => {
-      const step = stepOf(by, 'round: duration')
+      const step = durationNanoseconds(by, 'round: duration')
       if (step <= 0n) return [self]
       const over = remainder(self, step)
       return [instant(self.state.nanoseconds + (over + over < step ? -over : step - over), self.state.zone)]
     },
     truncate: (self, _ctx, [by]) => {
-      const step = stepOf(by, 'truncate: duration')
+      const step = durationNanoseconds(by, 'truncate: duration')
       return [step <= 0n ? self : instant(self.state.nanoseconds - remainder(self, step), self.state.zone)]
     },
   },

@@ -27,7 +27,8 @@ function isEmpty(options: OptionTable): boolean {
 export function callOptions(options: OptionTable): CallOptions {
   if (isEmpty(options)) return {}
   const read = reader(options, activityPrefixes)
-  const retry = retryPolicy(read)
+  const plain = reader(options, [''])
+  const retry = retryPolicy(read) ?? retryPolicy(plain) ?? plainRetry(plain)
   const cancellation = read.word('cancellation_type', {
     try_cancel: 'try',
     wait_cancellation_completed: 'wait',
@@ -36,7 +37,7 @@ export function callOptions(options: OptionTable): CallOptions {
     abandon: 'abandon',
   } as const)
   return given({
-    startToCloseMs: read.duration('start_to_close_timeout'),
+    startToCloseMs: read.duration('start_to_close_timeout') ?? plain.duration('timeout'),
     scheduleToCloseMs: read.duration('schedule_to_close_timeout'),
     scheduleToStartMs: read.duration('schedule_to_start_timeout'),
     heartbeatMs: read.duration('heartbeat_timeout'),
@@ -93,6 +94,18 @@ function retryPolicy(read: Reader): RetryPolicy | undefined {
   return Object.keys(policy).length === 0 ? undefined : policy
 }
 
+/** The short form, `retry = { max_attempts, initial_delay, max_delay, backoff_factor }`, with milder defaults. */
+function plainRetry(read: Reader): RetryPolicy | undefined {
+  const retry = read.get('retry')
+  if (retry === undefined || retry === false) return undefined
+  return {
+    maximumAttempts: read.number('retry.max_attempts') ?? 3,
+    initialIntervalMs: read.duration('retry.initial_delay') ?? 100,
+    backoffCoefficient: read.number('retry.backoff_factor') ?? 2,
+    maximumIntervalMs: read.duration('retry.max_delay') ?? 5_000,
+  }
+}
+
 /** "NotFound" is our not_found; a name that is none of ours is kept as it is. */
 function kindText(type: string): string {
   const kind = kindOfLua(type)
@@ -111,14 +124,14 @@ interface Reader {
 function reader(options: OptionTable, prefixes: readonly string[]): Reader {
   const get = (key: string): unknown => {
     for (const prefix of prefixes) {
-      const found = pick(options, `${prefix}.${key}`.split('.'))
+      const found = pick(options, (prefix === '' ? key : `${prefix}.${key}`).split('.'))
       if (found !== undefined && found !== null) return found
     }
     return undefined
   }
   const wrong = (key: string, wanted: string, found: unknown): never => {
     throw invalid(
-      `option ${prefixes[1]}.${key}: expected ${wanted}, got ${typeof found === 'string' ? `"${found}"` : typeof found}`,
+      `option ${[prefixes[1] ?? '', key].join('.').replace(/^\./, '')}: expected ${wanted}, got ${typeof found === 'string' ? `"${found}"` : typeof found}`,
     )
   }
   return {

@@ -1,0 +1,146 @@
+local check = require("check")
+local time = require("time")
+local funcs = require("funcs")
+local json = require("json")
+local cases = {}
+
+cases["json keeps arrays, null, text and whole numbers"] = function()
+  check.eq(json.encode({ 1, 2 }), "[1,2]")
+  check.eq(json.encode({ a = "é" }), '{"a":"é"}')
+  local value = check.ok(json.decode('{"list":[],"n":null,"id":42}'))
+  check.eq(json.encode(value.list), "[]")
+  check.eq(tostring(value.id), "42")
+  check.fails(errors.INTERNAL, json.decode("{nonsense"))
+end
+
+cases["stores: set, get, has, delete, and what expires"] = function()
+  for _, id in ipairs({ "contract:memory", "contract:kv" }) do
+    local store = check.ok(require("store").get(id))
+    local key = "k" .. time.now():unix_nano()
+    check.fails(errors.NOT_FOUND, store:get(key))
+    check.eq(store:has(key), false)
+    check.eq(store:set(key, { n = 1, list = { 1 } }), true)
+    check.eq(store:get(key), { n = 1, list = { 1 } })
+    check.eq(store:has(key), true)
+    check.eq(store:delete(key), true)
+    check.eq(store:has(key), false)
+    check.eq(store:set(key, "short", 0.05), true)
+    check.eq(store:get(key), "short")
+    time.sleep("120ms")
+    check.fails(errors.NOT_FOUND, store:get(key))
+    store:release()
+  end
+  check.fails(errors.NOT_FOUND, require("store").get("contract:nothing"))
+end
+
+cases["env reads variables of entries"] = function()
+  local env = require("env")
+  check.eq(env.get("contract:greeting"), "hello")
+  check.eq(env.get("GREETING"), "hello")
+  check.eq(env.set("contract:greeting", "changed"), true)
+  check.eq(env.get("contract:greeting"), "changed")
+  check.fails(errors.INVALID, env.get(""))
+  check.fails(errors.NOT_FOUND, env.get("contract:nothing"))
+end
+
+cases["queues: what is published is consumed, and what fails comes again"] = function()
+  local queue = require("queue")
+  local got = process.listen("consumed")
+  check.eq(queue.publish("contract:jobs", { to = process.pid(), n = 1 }, { trace = "t" }), true)
+  check.eq(check.receive(got), { n = 1, trace = "t" })
+  check.eq(queue.publish("contract:jobs", { to = process.pid(), n = 2, fail_once = true }), true)
+  check.eq(check.receive(got).n, 2)
+end
+
+cases["groups: join, members, broadcast, leave, and the end of a member"] = function()
+  local pg = require("pg")
+  local groups = check.ok(pg.open("contract:groups"))
+  local name = "g" .. time.now():unix_nano()
+  local events, before = groups:monitor(name)
+  check.eq(before, {})
+  check.eq(groups:join(name), true)
+  check.eq(groups:get_members(name), { process.pid() })
+  check.eq(groups:get_local_members(name), { process.pid() })
+  local ch = process.listen("cast")
+  check.eq(groups:broadcast(name, "cast", { n = 1 }), true)
+  check.eq(check.receive(ch), { n = 1 })
+  local pid = check.ok(process.spawn_monitored("contract:joins", "contract:host", name))
+  process.listen("joined"):receive()
+  check.eq(#groups:get_members(name), 2)
+  process.send(pid, "end")
+  check.event(process.events(), process.event.EXIT, pid)
+  check.eq(groups:get_members(name), { process.pid() })
+  check.eq(groups:leave(name), true)
+  check.eq(groups:get_members(name), {})
+end
+
+cases["system: node, memory, cluster and locks"] = function()
+  local system = require("system")
+  check.ok(system.node.id() ~= "")
+  check.ok(system.memory.allocated() > 0)
+  check.ok(system.cluster.size() >= 1)
+  check.eq(system.lock.acquire("l"), true)
+  check.eq(system.lock.release("l"), true)
+  check.eq(system.lock.release("l"), false)
+end
+
+cases["security: policies of entries decide, with conditions"] = function()
+  local seen = funcs.new():with_actor(require("security").new_actor("jane", { role = "admin" }))
+    :with_scope(check.ok(require("security").named_scope("contract:staff"))):call("contract:may")
+  check.eq(seen, { read = true, delete = true, other = false })
+  seen = funcs.new():with_actor(require("security").new_actor("joe", { role = "guest" }))
+    :with_scope(check.ok(require("security").named_scope("contract:staff"))):call("contract:may")
+  check.eq(seen, { read = true, delete = false, other = false })
+end
+
+cases["logger writes records"] = function()
+  local logger = require("logger")
+  logger:debug("d", { a = 1 })
+  logger:info("i")
+  logger:with({ b = 2 }):debug("with")
+  check.ok(logger:named("sub"))
+end
+
+cases["contracts: a binding is opened and answers by its functions"] = function()
+  local contract = require("contract")
+  local greeter = check.ok(contract.get("contract:greeter"))
+  local instance = check.ok(greeter:open("contract:greeter_impl"))
+  check.eq(instance:greet("you"), "hello you")
+  check.eq(contract.is(instance, "contract:greeter"), true)
+  check.eq(contract.find_implementations("contract:greeter"), { "contract:greeter_impl" })
+  local direct = check.ok(contract.open("contract:greeter_impl"))
+  check.eq(direct:greet("me"), "hello me")
+end
+
+cases["fs reads and writes within its directory only"] = function()
+  local volume = check.ok(require("fs").get("contract:files"))
+  check.eq(volume:writefile("a.txt", "text"), true)
+  check.eq(volume:readfile("a.txt"), "text")
+  check.eq(volume:exists("a.txt"), true)
+  local value, err = volume:readfile("../../_index.yaml")
+  check.eq(value, nil)
+  check.ok(err)
+  check.eq(volume:remove("a.txt"), true)
+end
+
+cases["codecs and hashes"] = function()
+  check.eq(require("base64").decode(require("base64").encode("\0\1\255")), "\0\1\255")
+  check.eq(require("hash").sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+  local crypto = require("crypto")
+  check.eq(#crypto.random.bytes(8), 8)
+  local key = crypto.random.bytes(32)
+  local sealed = check.ok(crypto.encrypt.aes("secret", key))
+  check.eq(crypto.decrypt.aes(sealed, key), "secret")
+  check.eq(#require("uuid").v7(), 36)
+  check.eq(require("uuid").validate(require("uuid").v4()), true)
+  check.eq(require("yaml").decode("a: [1, 2]"), { a = { 1, 2 } })
+  check.eq(require("expr").eval("a + 1", { a = 41 }), 42)
+  check.eq(check.ok(require("text").regexp.compile("^a+$")):match_string("aaa"), true)
+end
+
+cases["metrics and eval"] = function()
+  check.eq(require("metrics").counter_inc("contract_total", { kind = "a" }), true)
+  check.eq(require("eval_runner").run({ source = "return { main = function(a, b) return a + b end }", method = "main", args = { 40, 2 } }), 42)
+end
+
+return check.runner(cases)
