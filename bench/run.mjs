@@ -1,13 +1,17 @@
 // Runs every program of bench/dist in a process of its own, three times, and prints medians beside their floors.
 // node bench/run.mjs [filter] [--once] [--json]
-import { spawnSync } from 'node:child_process'
+// --smoke: every program once and tiny, to see that it runs. Fails only if one throws; no figure is shown or judged.
+import { spawn, spawnSync } from 'node:child_process'
+import { once as onceEvent } from 'node:events'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), 'dist')
 const flags = process.argv.slice(2).filter((word) => word.startsWith('--'))
 const filter = process.argv.slice(2).find((word) => !word.startsWith('--')) ?? ''
+const isSmoke = flags.includes('--smoke')
 const times = flags.includes('--once') ? 1 : 3
 
 const programs = readdirSync(dist, { recursive: true, withFileTypes: true })
@@ -20,14 +24,53 @@ const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length
 const show = (value, unit) =>
   unit.endsWith('/s') ? `${(value / 1e6).toFixed(3)} M` : value.toFixed(value < 100 ? 2 : 0)
 
-function once(file) {
+function command(file) {
   const code = `const { run } = await import(${JSON.stringify(pathToFileURL(file).href)})
     if (run !== undefined) console.log('@@' + JSON.stringify([await run()].flat()))
     process.exit(0)`
-  const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', code], { encoding: 'utf8' })
-  const line = child.stdout.split('\n').find((text) => text.startsWith('@@'))
-  if (child.status !== 0) throw new Error(`${relative(dist, file)} failed:\n${child.stderr}`)
+  return [process.execPath, ['--expose-gc', '--input-type=module', '-e', code]]
+}
+
+function measurementsIn(stdout) {
+  const line = stdout.split('\n').find((text) => text.startsWith('@@'))
   return line === undefined ? [] : JSON.parse(line.slice(2))
+}
+
+function once(file) {
+  const child = spawnSync(...command(file), { encoding: 'utf8' })
+  if (child.status !== 0) throw new Error(`${relative(dist, file)} failed:\n${child.stderr}`)
+  return measurementsIn(child.stdout)
+}
+
+/** Whether it runs, and how many figures it has. What it prints is kept for the case that it fails. */
+async function smoke(file) {
+  const child = spawn(...command(file), { env: { ...process.env, BENCH_SMOKE: '1' }, timeout: 30_000 })
+  const [out, errors] = [[], []]
+  child.stdout.on('data', (bytes) => out.push(bytes))
+  child.stderr.on('data', (bytes) => errors.push(bytes))
+  const [code, signal] = await onceEvent(child, 'close')
+  if (code === 0) return measurementsIn(Buffer.concat(out).toString()).length
+  const why = signal === null ? `exit code ${code}` : `${signal}; it has 30 s`
+  console.error(`${relative(dist, file)} failed (${why}):\n${Buffer.concat(errors)}`)
+  return undefined
+}
+
+if (isSmoke) {
+  const startMs = performance.now()
+  const waiting = [...programs]
+  let [figures, failed] = [0, 0]
+  const worker = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const found = await smoke(file)
+      if (found === undefined) failed++
+      else figures += found
+    }
+  }
+  // Figures do not matter here, so that programs may share the machine.
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, worker))
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(0)
+  console.log(`${programs.length} programs, ${figures} figures, ${failed} failed, in ${seconds} s`)
+  process.exit(failed === 0 && figures > 0 ? 0 : 1)
 }
 
 const rows = []

@@ -1,8 +1,9 @@
 import { createSystem, next, type Actor, type Behavior, type Request } from '@daruma/actors'
-import { rate, type Measurement } from '../harness.ts'
+import { rate, scaled, type Measurement } from '../harness.ts'
+import { FloorServer } from './floor-call.ts'
 
 const accounts = 1_000
-const transfers = 200_000
+const transfers = scaled(200_000, 1_000)
 const tellers = 50
 
 type Account = Request<{ readonly kind: 'debit' | 'credit'; readonly amount: number }, number>
@@ -33,6 +34,28 @@ async function banking(): Promise<void> {
   await system.shutdown()
 }
 
+async function floor(): Promise<void> {
+  const all = Array.from({ length: accounts }, () => {
+    let balance = 1_000_000
+    return new FloorServer<{ readonly kind: 'debit' | 'credit'; readonly amount: number }, number>(
+      ({ kind, amount }) => (balance += kind === 'credit' ? amount : -amount),
+    )
+  })
+  const teller = async (number: number): Promise<void> => {
+    for (let at = 0; at < transfers / tellers; at++) {
+      const from = (number * 7_919 + at * 31) % accounts
+      await all[from]!.ask({ kind: 'debit', amount: 1 })
+      await all[(from + 1 + at) % accounts]!.ask({ kind: 'credit', amount: 1 })
+    }
+  }
+  await Promise.all(Array.from({ length: tellers }, (_unused, number) => teller(number)))
+}
+
 export async function run(): Promise<Measurement> {
-  return { name: `${tellers} tellers, two calls each`, unit: 'transfers/s', value: await rate(transfers, banking, 4) }
+  return {
+    name: `${tellers} tellers, two calls each`,
+    unit: 'transfers/s',
+    value: await rate(transfers, banking, 4),
+    floor: await rate(transfers, floor, 4),
+  }
 }

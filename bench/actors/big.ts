@@ -1,9 +1,9 @@
 import { createSystem, next, type Actor, type Behavior } from '@daruma/actors'
-import { rate, signal, type Measurement } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
 import { FloorActor, FloorLoop } from './floor.ts'
 
 const actorCount = 1_000
-const pingsEach = 2_000
+const pingsEach = scaled(2_000, 10)
 const total = actorCount * pingsEach * 2
 
 type Big = { readonly kind: 'ping'; readonly from: Actor<Big> } | { readonly kind: 'pong' }

@@ -1,7 +1,7 @@
 import { createSystem, next, type Behavior, type Request } from '@daruma/actors'
-import { rate, type Measurement } from '../harness.ts'
+import { rate, scaled, type Measurement } from '../harness.ts'
 
-const calls = 500_000
+const calls = scaled(500_000, 1_600)
 
 type Ask = Request<{ readonly kind: 'next' }, number>
 

@@ -1,7 +1,8 @@
 import { createSystem, next, type Actor, type Behavior } from '@daruma/actors'
-import { rate, signal, type Measurement } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
+import { FloorActor, FloorLoop } from './floor.ts'
 
-const meetings = 400_000
+const meetings = scaled(400_000)
 const creatures = 100
 
 type Color = 0 | 1 | 2
@@ -51,6 +52,69 @@ async function chameneos(): Promise<void> {
   await system.shutdown()
 }
 
+// The floor's classes stand outside of a round, so that each round finds them compiled.
+
+interface FloorMeet {
+  readonly from: FloorActor
+  readonly color: Color
+}
+
+class FloorMall extends FloorActor {
+  readonly #loop: FloorLoop
+  #waiting: FloorMeet | undefined
+  left = meetings
+
+  constructor(loop: FloorLoop) {
+    super()
+    this.#loop = loop
+  }
+
+  receive(message: FloorMeet): void {
+    const waiting = this.#waiting
+    if (this.left === 0) this.#loop.send(message.from, { kind: 'closed' })
+    else if (waiting === undefined) this.#waiting = message
+    else {
+      this.#loop.send(message.from, { kind: 'met', color: waiting.color })
+      this.#loop.send(waiting.from, { kind: 'met', color: message.color })
+      this.#waiting = undefined
+      this.left--
+    }
+  }
+}
+
+class FloorCreature extends FloorActor {
+  readonly #loop: FloorLoop
+  readonly #place: FloorMall
+  #color: Color
+
+  constructor(loop: FloorLoop, place: FloorMall, color: Color) {
+    super()
+    this.#loop = loop
+    this.#place = place
+    this.#color = color
+    loop.send(place, { from: this, color })
+  }
+
+  receive(message: Met): void {
+    if (message.kind === 'closed') return
+    this.#color = complement(this.#color, message.color)
+    this.#loop.send(this.#place, { from: this, color: this.#color })
+  }
+}
+
+function floor(): void {
+  const loop = new FloorLoop()
+  const place = new FloorMall(loop)
+  for (let at = 0; at < creatures; at++) void new FloorCreature(loop, place, (at % 3) as Color)
+  loop.drain()
+  if (place.left > 0) throw new Error(`${place.left} meetings are left`)
+}
+
 export async function run(): Promise<Measurement> {
-  return { name: `${creatures} creatures`, unit: 'meetings/s', value: await rate(meetings, chameneos, 4) }
+  return {
+    name: `${creatures} creatures`,
+    unit: 'meetings/s',
+    value: await rate(meetings, chameneos, 4),
+    floor: await rate(meetings, floor, 4),
+  }
 }

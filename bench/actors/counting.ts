@@ -1,8 +1,8 @@
 import { createSystem, next, type Actor, type Behavior, type MailboxOptions, type Request } from '@daruma/actors'
-import { rate, type Measurement } from '../harness.ts'
+import { rate, scaled, type Measurement } from '../harness.ts'
 import { FloorActor, FloorLoop } from './floor.ts'
 
-const messages = 5_000_000
+const messages = scaled(5_000_000)
 
 type Count = { readonly kind: 'add'; readonly by: number } | Request<{ readonly kind: 'sum' }, number>
 

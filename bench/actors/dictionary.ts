@@ -1,8 +1,9 @@
 import { createSystem, next, type Behavior, type Request } from '@daruma/actors'
-import { rate, type Measurement } from '../harness.ts'
+import { rate, scaled, type Measurement } from '../harness.ts'
+import { FloorServer } from './floor-call.ts'
 
 const workers = 20
-const requestsEach = 20_000
+const requestsEach = scaled(20_000)
 const total = workers * requestsEach
 
 type Dictionary =
@@ -37,10 +38,27 @@ async function concurrentDictionary(): Promise<void> {
   await system.shutdown()
 }
 
+async function floor(): Promise<void> {
+  const entries = new Map<number, number>()
+  const target = new FloorServer<{ kind: 'read' | 'write'; key: number; value: number }, number | true>((request) => {
+    if (request.kind === 'read') return entries.get(request.key) ?? 0
+    entries.set(request.key, request.value)
+    return true
+  })
+  const client = async (worker: number): Promise<void> => {
+    for (let at = 0; at < requestsEach; at++) {
+      const key = (worker * 104_729 + at * 7) % 5_000
+      await target.ask({ kind: at % 10 === 0 ? 'write' : 'read', key, value: at })
+    }
+  }
+  await Promise.all(Array.from({ length: workers }, (_unused, worker) => client(worker)))
+}
+
 export async function run(): Promise<Measurement> {
   return {
     name: `${workers} clients, 10 % writes`,
     unit: 'requests/s',
     value: await rate(total, concurrentDictionary, 4),
+    floor: await rate(total, floor, 4),
   }
 }

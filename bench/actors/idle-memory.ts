@@ -1,7 +1,7 @@
 import { createSystem, next, type Behavior } from '@daruma/actors'
-import { residentBytes, type Measurement } from '../harness.ts'
+import { residentBytes, scaled, type Measurement } from '../harness.ts'
 
-const count = 1_000_000
+const count = scaled(1_000_000)
 
 const idler: Behavior<string, number, number> = { init: (_ctx, at) => at, receive: () => next.same }
 

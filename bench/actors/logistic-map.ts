@@ -1,8 +1,9 @@
 import { createSystem, type Behavior, type BodyContext, type Request } from '@daruma/actors'
-import { rate, type Measurement } from '../harness.ts'
+import { rate, scaled, type Measurement } from '../harness.ts'
+import { FloorServer } from './floor-call.ts'
 
 const series = 10
-const terms = 25_000
+const terms = scaled(25_000)
 const total = series * terms
 
 type Compute = Request<{ readonly kind: 'next'; readonly term: number; readonly growth: number }, number>
@@ -32,6 +33,25 @@ async function logisticMap(): Promise<void> {
   await system.shutdown()
 }
 
+async function floor(): Promise<void> {
+  const inboxes = Array.from({ length: series }, (): 'next'[] => [])
+  for (let at = 0; at < terms; at++) for (const inbox of inboxes) inbox.push('next')
+  const one = async (inbox: readonly 'next'[], growth: number): Promise<number> => {
+    const helper = new FloorServer<{ readonly term: number; readonly growth: number }, number>(
+      (request) => request.growth * request.term * (1 - request.term),
+    )
+    let term = growth * 0.1
+    for (const _next of inbox) term = await helper.ask({ term, growth })
+    return term
+  }
+  await Promise.all(inboxes.map((inbox, at) => one(inbox, 3.6 + at * 0.01)))
+}
+
 export async function run(): Promise<Measurement> {
-  return { name: `${series} series`, unit: 'terms/s', value: await rate(total, logisticMap, 4) }
+  return {
+    name: `${series} series`,
+    unit: 'terms/s',
+    value: await rate(total, logisticMap, 4),
+    floor: await rate(total, floor, 4),
+  }
 }

@@ -1,7 +1,7 @@
 import { createSystem } from '@daruma/actors'
-import { residentBytes, type Measurement } from '../harness.ts'
+import { residentBytes, scaled, type Measurement } from '../harness.ts'
 
-const count = 300_000
+const count = scaled(300_000)
 
 /** An async function that waits for a promise, and nothing round it. */
 async function floor(): Promise<number> {

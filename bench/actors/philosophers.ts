@@ -1,8 +1,9 @@
 import { createSystem, next, type Actor, type Behavior } from '@daruma/actors'
-import { rate, signal, type Measurement } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
+import { FloorActor, FloorLoop } from './floor.ts'
 
 const philosophers = 20
-const mealsEach = 10_000
+const mealsEach = scaled(10_000)
 const total = philosophers * mealsEach
 
 type Table =
@@ -52,6 +53,64 @@ async function dining(): Promise<void> {
   await system.shutdown()
 }
 
+// The floor's classes stand outside of a round, so that each round finds them compiled.
+
+class FloorWaiter extends FloorActor {
+  readonly #loop: FloorLoop
+  readonly #forks = new Array<boolean>(philosophers).fill(true)
+
+  constructor(loop: FloorLoop) {
+    super()
+    this.#loop = loop
+  }
+
+  receive(message: { readonly kind: 'hungry' | 'done'; readonly seat: number; readonly from: FloorActor }): void {
+    const forks = this.#forks
+    const [mine, other] = [message.seat, (message.seat + 1) % philosophers]
+    if (message.kind === 'done') forks[mine] = forks[other] = true
+    else if (forks[mine] === true && forks[other] === true) {
+      forks[mine] = forks[other] = false
+      this.#loop.send(message.from, 'eat')
+    } else this.#loop.send(message.from, 'wait')
+  }
+}
+
+class FloorPhilosopher extends FloorActor {
+  readonly #loop: FloorLoop
+  readonly #table: FloorWaiter
+  readonly #seat: number
+  meals = 0
+
+  constructor(loop: FloorLoop, table: FloorWaiter, seat: number) {
+    super()
+    this.#loop = loop
+    this.#table = table
+    this.#seat = seat
+    loop.send(this, 'hungry')
+  }
+
+  receive(message: Answer): void {
+    if (message === 'eat') {
+      this.#loop.send(this.#table, { kind: 'done', seat: this.#seat, from: this })
+      if (++this.meals === mealsEach) return
+    }
+    this.#loop.send(this.#table, { kind: 'hungry', seat: this.#seat, from: this })
+  }
+}
+
+function floor(): void {
+  const loop = new FloorLoop()
+  const table = new FloorWaiter(loop)
+  const all = Array.from({ length: philosophers }, (_unused, seat) => new FloorPhilosopher(loop, table, seat))
+  loop.drain()
+  if (all.some(({ meals }) => meals !== mealsEach)) throw new Error('somebody is still hungry')
+}
+
 export async function run(): Promise<Measurement> {
-  return { name: `${philosophers} philosophers`, unit: 'meals/s', value: await rate(total, dining, 4) }
+  return {
+    name: `${philosophers} philosophers`,
+    unit: 'meals/s',
+    value: await rate(total, dining, 4),
+    floor: await rate(total, floor, 4),
+  }
 }

@@ -1,8 +1,8 @@
 import { createSystem, next, type Actor, type Behavior } from '@daruma/actors'
-import { rate, signal, type Measurement } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
 import { FloorActor, FloorLoop } from './floor.ts'
 
-const messages = 4_000_000
+const messages = scaled(4_000_000)
 
 interface Ball {
   readonly from: Actor<Ball>

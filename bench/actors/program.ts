@@ -1,8 +1,8 @@
 import { createSystem, programBehavior, programMessage } from '@daruma/actors'
 import type { Program, ProgramFactory } from '@daruma/protocol'
-import { rate, type Measurement } from '../harness.ts'
+import { rate, scaled, type Measurement } from '../harness.ts'
 
-const count = 200_000
+const count = scaled(200_000)
 
 /** Returns what it is given: what a call of a function costs without any language in it. */
 const identity: ProgramFactory = () => ({

@@ -1,9 +1,9 @@
 import { createSystem, next, type Actor, type Behavior } from '@daruma/actors'
-import { rate, signal, type Measurement } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
 import { FloorActor, FloorLoop } from './floor.ts'
 
 const actorCount = 1_000
-const hops = 4_000_000
+const hops = scaled(4_000_000)
 
 type Token = { readonly kind: 'next'; readonly actor: Actor<Token> } | { readonly kind: 'token'; readonly left: number }
 

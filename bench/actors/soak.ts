@@ -1,11 +1,11 @@
 import { createSystem, next, type Behavior, type Request } from '@daruma/actors'
-import { collectGarbage, type Measurement } from '../harness.ts'
+import { collectGarbage, scaled, type Measurement } from '../harness.ts'
 
 /** `SOAK=10` runs ten times as long: 10 M spawns and exits, 100 M messages. */
 const scale = Number(process.env['SOAK'] ?? 1)
-const rounds = 20
-const spawnsPerRound = 50_000 * scale
-const messagesPerRound = 500_000 * scale
+const rounds = scaled(20, 6)
+const spawnsPerRound = scaled(50_000 * scale, 5_000)
+const messagesPerRound = scaled(500_000 * scale)
 
 const echo: Behavior<Request<number, number>> = { receive: (ctx, message) => ctx.reply(message, message as never) }
 

@@ -1,8 +1,8 @@
 import { createSystem, next, type Behavior } from '@daruma/actors'
 import { exitNormal } from '@daruma/protocol'
-import { rate, signal, type Measurement } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
 
-const count = 1_000_000
+const count = scaled(1_000_000)
 const portion = 100
 
 /** Spawn + monitor + exit + down: a parent keeps a hundred children going. */

@@ -1,6 +1,6 @@
 import { createSystem, next, type Behavior } from '@daruma/actors'
 import { exitNormal } from '@daruma/protocol'
-import { rate, signal, type Measurement } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
 import { FloorActor, FloorLoop } from './floor.ts'
 
 /** All are spawned and sent to before the first runs: a million are alive at once. */
@@ -50,5 +50,5 @@ export async function run(): Promise<readonly Measurement[]> {
     floor: await rate(count, () => floor(count), rounds),
     budget: { share: 0.5 },
   })
-  return [await at(100_000, 5), await at(1_000_000, 2)]
+  return [await at(scaled(100_000), 5), await at(scaled(1_000_000), 2)]
 }

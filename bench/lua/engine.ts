@@ -1,23 +1,11 @@
-import { createRequire } from 'node:module'
 import { createFengariEngine, suspend, type Engine, type Proc } from '@daruma/lua/internal'
-import { collectGarbage, rate, type Measurement } from '../harness.ts'
+import { collectGarbage, rate, scaled, type Measurement } from '../harness.ts'
+import { bare, call } from './bare.ts'
 
 /**
  * The engine's boundary beside bare fengari: a state with the standard library for each program, no budgets, hooks,
  * isolation or deterministic order.
  */
-
-/** What of fengari the floor uses. */
-interface Bare {
-  readonly lua: Record<string, (...args: never[]) => unknown>
-  readonly lauxlib: Record<string, (...args: never[]) => unknown>
-  readonly lualib: Record<string, (...args: never[]) => unknown>
-  to_luastring(text: string): Uint8Array
-}
-
-const bare = createRequire(import.meta.resolve('@daruma/lua'))('fengari') as Bare
-const call = (library: Record<string, (...args: never[]) => unknown>, name: string, ...args: unknown[]): unknown =>
-  (library[name] as (...all: unknown[]) => unknown)(...args)
 
 const ports = { nowMs: () => 0, random: () => 0.5 }
 const unbounded = { sliceInstructions: Number.MAX_SAFE_INTEGER }
@@ -41,11 +29,12 @@ function spawned(engine: Engine, source: string, globals: Record<string, unknown
 }
 
 async function spawn(): Promise<Measurement> {
-  const count = 5_000
+  const count = scaled(5_000)
   const engine = createFengariEngine()
   const base = engine.base()
   const unit = engine.compile(small, 'bench.lua')
   const text = bare.to_luastring(small)
+  const states = scaled(500, 5)
   return {
     name: 'spawn, run the chunk, end',
     unit: 'processes/s',
@@ -53,9 +42,9 @@ async function spawn(): Promise<Measurement> {
       for (let at = 0; at < count; at++) engine.spawn({ unit, base, ports }).resume()
     }),
     floor: await rate(
-      500,
+      states,
       () => {
-        for (let at = 0; at < 500; at++) {
+        for (let at = 0; at < states; at++) {
           const L = call(bare.lauxlib, 'luaL_newstate')
           call(bare.lualib, 'luaL_openlibs', L)
           call(bare.lauxlib, 'luaL_loadbuffer', L, text, null, text)
@@ -68,7 +57,7 @@ async function spawn(): Promise<Measurement> {
 }
 
 function heapPerProcess(): Measurement {
-  const count = 5_000
+  const count = scaled(5_000)
   const engine = createFengariEngine()
   const base = engine.base()
   const unit = engine.compile('channel.new():receive()', 'bench.lua')
@@ -87,7 +76,7 @@ function heapPerProcess(): Measurement {
 }
 
 async function yields(): Promise<Measurement> {
-  const count = 50_000
+  const count = scaled(50_000)
   const answer = { kind: 'values', values: [1] } as const
   const token = {}
   const engine = createFengariEngine()
@@ -110,7 +99,7 @@ async function yields(): Promise<Measurement> {
 }
 
 async function channels(): Promise<readonly Measurement[]> {
-  const count = 50_000
+  const count = scaled(50_000)
   const engine = createFengariEngine()
   const handover = `local c = channel.new()
     coroutine.spawn(function() for i = 1, ${count} do c:send(i) end c:close() end)
@@ -163,13 +152,14 @@ async function computing(): Promise<Measurement> {
 async function compiling(): Promise<Measurement> {
   const engine = createFengariEngine({ cachedUnits: 1 })
   let serial = 0
+  const units = scaled(200)
   return {
     name: 'compile 7 lines',
     unit: 'us',
     value:
       1e6 /
-      (await rate(200, () => {
-        for (let at = 0; at < 200; at++) engine.compile(`${small} -- ${serial++}`, 'bench.lua')
+      (await rate(units, () => {
+        for (let at = 0; at < units; at++) engine.compile(`${small} -- ${serial++}`, 'bench.lua')
       })),
   }
 }

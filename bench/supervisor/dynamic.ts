@@ -1,8 +1,7 @@
 import type { Behavior } from '@daruma/actors'
 import { createSystem, next } from '@daruma/actors'
 import { countChildren, startDynamicChild, startDynamicSupervisor } from '@daruma/supervisor'
-import type { Measurement } from '../harness.ts'
-import { rate } from '../harness.ts'
+import { rate, scaled, type Measurement } from '../harness.ts'
 
 const idle: Behavior<never, undefined> = { receive: () => next.same }
 
@@ -22,14 +21,15 @@ async function startAndStop(children: number): Promise<void> {
 }
 
 export async function run(): Promise<Measurement> {
+  const children = scaled(100_000)
   const few = await rate(
-    100_000,
+    children,
     async () => {
-      for (let round = 0; round < 10; round++) await startAndStop(10_000)
+      for (let round = 0; round < 10; round++) await startAndStop(children / 10)
     },
     3,
   )
-  const many = await rate(100_000, () => startAndStop(100_000), 3)
+  const many = await rate(children, () => startAndStop(children), 3)
   return {
     name: 'start and stop 100,000, beside 10,000',
     unit: 'children/s',

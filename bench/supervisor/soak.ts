@@ -4,10 +4,10 @@ import type { ExitReason, Pid } from '@daruma/protocol'
 import { seededRng } from '@daruma/protocol'
 import type { ChildSpec, SupervisorNode } from '@daruma/supervisor'
 import { startSupervisor, supervisionTree, supervisor } from '@daruma/supervisor'
-import type { Measurement } from '../harness.ts'
+import { scaledMs, type Measurement } from '../harness.ts'
 
 // Ten minutes: DARUMA_SOAK_MS=600000 node bench/run.mjs supervisor/soak --once
-const soakMs = Number(process.env.DARUMA_SOAK_MS ?? 3_000)
+const soakMs = Number(process.env.DARUMA_SOAK_MS ?? scaledMs(3_000))
 const seed = process.env.DARUMA_SEED ?? String(process.pid)
 const strategies = ['one_for_one', 'one_for_all', 'rest_for_one'] as const
 

@@ -2,10 +2,9 @@ import type { Behavior } from '@daruma/actors'
 import { createSystem, next } from '@daruma/actors'
 import type { ExitReason } from '@daruma/protocol'
 import { startSupervisor, whichChildren } from '@daruma/supervisor'
-import type { Measurement } from '../harness.ts'
-import { rate, signal } from '../harness.ts'
+import { rate, scaled, signal, type Measurement } from '../harness.ts'
 
-const restarts = 200_000
+const restarts = scaled(200_000, 2_000)
 const bad: ExitReason = { kind: 'custom', value: 'crash' }
 
 /**

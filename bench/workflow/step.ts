@@ -1,6 +1,6 @@
 import type { Log } from '@daruma/protocol'
 import { activity, FunctionExecutor, workflow, WorkflowDirectory, WorkflowEngine } from '@daruma/workflow'
-import type { Measurement } from '../harness.ts'
+import { scaled, type Measurement } from '../harness.ts'
 import { openStores } from './stores.ts'
 
 const step = activity('step', (n: number) => n + 1)
@@ -21,24 +21,24 @@ export async function run(): Promise<Measurement[]> {
       executor: new FunctionExecutor([step]),
       directory: new WorkflowDirectory(),
     })
-    await sequential(engine, 200)
+    await sequential(engine, scaled(200, 10))
     found.push({
       name: `${store.name}: one workflow, sequential`,
       unit: 'ms/step',
-      value: await sequential(engine, 1_000),
-      floor: await bareLatencyMs(store.storage.log, 1_000),
+      value: await sequential(engine, scaled(1_000, 10)),
+      floor: await bareLatencyMs(store.storage.log, scaled(1_000, 10)),
     })
-    await wide(engine, 200, 20)
+    await wide(engine, 200, scaled(20, 2))
     found.push({
       name: `${store.name}: 200 workflows in flight`,
       unit: 'steps/s',
-      value: await wide(engine, 200, 100),
-      floor: await bareRate(store.storage.log, 200, 200, 100),
+      value: await wide(engine, 200, scaled(100, 2)),
+      floor: await bareRate(store.storage.log, 200, 200, scaled(100, 2)),
     })
     found.push({
       name: `${store.name}: one-step workflow, start to result`,
       unit: 'ms',
-      value: await startToResult(engine, 300),
+      value: await startToResult(engine, scaled(300, 10)),
     })
     await engine.close()
     await store.close()

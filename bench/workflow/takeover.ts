@@ -1,8 +1,8 @@
-import type { Measurement } from '../harness.ts'
+import { scaled, type Measurement } from '../harness.ts'
 import { openSleepers, startSleepers } from './sleepers.ts'
 import { openStores } from './stores.ts'
 
-const count = 100_000
+const count = scaled(100_000)
 
 /** From the decision to take over until all partitions are owned and read. */
 export async function run(): Promise<Measurement[]> {

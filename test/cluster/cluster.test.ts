@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createSystem, joinCluster, next, type ActorSystem, type Cluster, type Notice } from '@daruma/actors'
 import { openNatsTransport } from '@daruma/nats'
 import { startNatsServer, type NatsServer } from '@daruma/nats/testing'
-import { Pid, type ExitReason } from '@daruma/protocol'
+import type { ExitReason, Pid } from '@daruma/protocol'
 
 const cleanups: (() => Promise<unknown>)[] = []
 
@@ -112,7 +112,7 @@ describe('nodes in processes of their own', () => {
     here.system.send(far, { do: 'stop', reason: { kind: 'custom', value: 'done' } })
     await until('its end is told', () => here.seen.length >= numbers.length + 2)
     expect(here.seen.slice(0, numbers.length)).toEqual(numbers)
-    expect(here.seen.slice(numbers.length).sort()).toEqual(['down custom', 'exit custom'])
+    expect(here.seen.slice(numbers.length).map(String).toSorted()).toEqual(['down custom', 'exit custom'])
     await expect(here.system.call(far, 'x')).rejects.toMatchObject({ kind: 'not_found' })
   })
 
@@ -139,7 +139,8 @@ describe('nodes in processes of their own', () => {
     expect(await blocked).toMatchObject({ kind: 'unavailable' })
     expect(performance.now() - killedAtMs).toBeLessThan(2_500)
     const told = ['down noconnection', 'exit noconnection', 'node_down']
-    expect([...here.seen].sort()).toEqual(told)
+    await until('all are told', () => here.seen.length >= told.length)
+    expect(here.seen.map(String).toSorted()).toEqual(told)
 
     await startPeer(server.url, 'there')
     await until('the next life is up', () => here.cluster.nodes.length === 1)
@@ -147,7 +148,12 @@ describe('nodes in processes of their own', () => {
     here.act((ctx) => ctx.monitor(far))
     const newcomer = await spawnAt(here.cluster, 'there')
     expect(await seenBy(here.system, newcomer)).toEqual([])
-    expect([...here.seen].sort()).toEqual(['down noconnection', 'down noproc', 'exit noconnection', 'node_down'])
+    expect(here.seen.map(String).toSorted()).toEqual([
+      'down noconnection',
+      'down noproc',
+      'exit noconnection',
+      'node_down',
+    ])
     expect(here.events).toEqual(['up there', 'down there silent', 'up there'])
   })
 

@@ -151,24 +151,24 @@ export class Checker {
   #event(partition: string, at: PartitionFacts, workflow: string, run: number, event: JournalEvent): void {
     const where = `${workflow}/${run}`
     if (event.kind === 'started') return this.#started(partition, at, workflow, run, event)
-    const facts = this.#workflow(partition, at, workflow, run)
+    const isMoving = event.kind !== 'settled' && event.kind !== 'watched'
+    const facts = isMoving ? this.#workflow(partition, at, workflow, run) : this.#workflows.get(workflow)
     if (facts === undefined) return
     if (facts.partition !== partition) {
       this.#fail('G2', `${where} stands in ${partition} and in ${facts.partition}`)
     }
-    if (event.kind === 'settled' || event.kind === 'watched') return
+    if (!isMoving) return
     if (facts.run.run !== run) return this.#fail('G2', `${where}: ${event.kind} while its run is ${facts.run.run}`)
     const current = facts.run
     if (current.end !== undefined) {
       return this.#fail('G2', `${where}: ${event.kind} behind its end (${current.end.kind})`)
     }
-    if (event.atMs < current.lastAtMs) {
-      // A failed attempt carries the owner's own time, which may lie before the last turn's by a clock that stepped.
-      if (event.kind !== 'attempt_failed') {
+    // A failed attempt has the owner's time, not the workflow's: a turn that was running meanwhile stands behind it.
+    if (event.kind !== 'attempt_failed') {
+      if (event.atMs < current.lastAtMs) {
         this.#fail('G6', `${where}: its time goes back from ${current.lastAtMs} to ${event.atMs}`)
       }
-    } else {
-      current.lastAtMs = event.atMs
+      current.lastAtMs = Math.max(event.atMs, current.lastAtMs)
     }
     switch (event.kind) {
       case 'turn':

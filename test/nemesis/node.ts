@@ -22,6 +22,7 @@ const node = await createNode({
   name: config.name,
   ...(config.store.kind === 'lmdb' ? { data: config.store.folder } : {}),
   ...(config.store.kind === 'nats' ? { nats: { servers: config.store.url, requestTimeoutMs: 2_000 } } : {}),
+  ...(config.cluster === undefined ? {} : { cluster: config.cluster }),
   workflows,
   functions,
   partitions: config.partitions,

@@ -3,7 +3,7 @@ import { systemRng, uuidFrom } from '@daruma/protocol'
 import { torture, type TortureResult } from './torture.ts'
 
 const usage = `node test/dist/nemesis/run.js [--seconds 120] [--seed X] [--store nats|lmdb] [--nodes 3]
-  [--rate 15] [--round-seconds 300] [--checkpoint] [--evict] [--quiet]`
+  [--rate 15] [--round-seconds 300] [--cluster] [--checkpoint] [--evict] [--quiet]`
 
 /** Tortures for as long as it is told, in rounds with a fresh store each, and stops at the first that is not right. */
 async function run(): Promise<number> {
@@ -15,6 +15,7 @@ async function run(): Promise<number> {
       nodes: { type: 'string', default: '3' },
       rate: { type: 'string', default: '15' },
       'round-seconds': { type: 'string', default: '300' },
+      cluster: { type: 'boolean', default: false },
       checkpoint: { type: 'boolean', default: false },
       evict: { type: 'boolean', default: false },
       quiet: { type: 'boolean', default: false },
@@ -25,7 +26,7 @@ async function run(): Promise<number> {
     console.log(usage)
     return values.help ? 0 : 2
   }
-  const { seed, store, checkpoint, evict, quiet } = values
+  const { seed, store, cluster, checkpoint, evict, quiet } = values
   const seconds = Number(values.seconds)
   const roundSeconds = Number(values['round-seconds'])
   const rounds = Math.max(Math.ceil(seconds / roundSeconds), 1)
@@ -40,6 +41,7 @@ async function run(): Promise<number> {
       seconds: Math.min(seconds - round * roundSeconds, roundSeconds),
       store,
       nodes: Number(values.nodes),
+      cluster,
       checkpoint,
       evict,
       rate: Number(values.rate),

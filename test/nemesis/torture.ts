@@ -19,6 +19,8 @@ export interface TortureOptions {
   readonly seconds: number
   readonly store: 'nats' | 'lmdb'
   readonly nodes: number
+  /** The nodes form a cluster, so that one reaches workflows that another owns. */
+  readonly cluster: boolean
   /** Checkpoints all the time; the checker has what they leave. */
   readonly checkpoint: boolean
   /** Programs are dropped from memory after each turn. */
@@ -42,7 +44,7 @@ const taskQueue = 'default'
 const partitions = 4
 const leaseMs = 1_000
 const healMs = 20_000
-const drainMs = 90_000
+const drainMs = 60_000
 
 /** One life of a world: started, tortured, healed, drained, and held against its history. */
 export async function torture(options: TortureOptions): Promise<TortureResult> {
@@ -58,6 +60,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       const config: NodeConfig = {
         name: `node-${index}`,
         store: proxy === undefined ? { kind: 'lmdb', folder: join(folder, 'lmdb') } : { kind: 'nats', url: proxy.url },
+        ...(store === 'nats' && options.cluster ? { cluster: 'nemesis' } : {}),
         ledgerFile,
         partitions,
         leaseMs,
@@ -178,7 +181,10 @@ async function drain(
     const areAllInSight = driver.notes.every(({ workflow }) => inSight.has(workflow))
     if (described !== undefined && driver.atWork === 0 && open?.length === 0 && areAllInSight) return described
     if (Date.now() > endMs) {
-      tell(`${open?.length ?? '?'} workflows never ended, ${driver.atWork} clients were never answered`)
+      const missing = driver.notes.filter(({ workflow }) => !inSight.has(workflow)).length
+      tell(
+        `${open?.length ?? '?'} workflows never ended, ${driver.atWork} clients were never answered, ${missing} notes are about workflows that nobody lists`,
+      )
       if (driver.atWork > 0) violations.push({ guarantee: 'G1', text: `${driver.atWork} clients were never answered` })
       driver.giveUp()
       return described ?? []

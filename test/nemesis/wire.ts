@@ -4,6 +4,8 @@ import type { WireError } from '@daruma/protocol'
 export interface NodeConfig {
   readonly name: string
   readonly store: { readonly kind: 'nats'; readonly url: string } | { readonly kind: 'lmdb'; readonly folder: string }
+  /** Nodes of one cluster reach each other's workflows. */
+  readonly cluster?: string
   readonly ledgerFile: string
   readonly partitions: number
   readonly leaseMs: number

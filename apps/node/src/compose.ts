@@ -1,7 +1,7 @@
-import { createSystem, type ProgramHandlers } from '@daruma/actors'
+import { createSystem, type Cluster, type ProgramHandlers } from '@daruma/actors'
 import { AppError, systemClock, systemRng, type Logger } from '@daruma/protocol'
 import { viewOf } from '@daruma/registry'
-import { WorkflowDirectory, type Observer } from '@daruma/workflow'
+import { forwardOver, WorkflowDirectory, type Observer } from '@daruma/workflow'
 import type { App } from './app.ts'
 import type { NodeConfig } from './config.ts'
 import { controlMethods } from './control-methods.ts'
@@ -15,6 +15,7 @@ import { processSide } from './hosts/process-side.ts'
 import { Hosts } from './hosts/spawner.ts'
 import { WorkflowHosts } from './hosts/workflow-host.ts'
 import { WorkflowPids } from './hosts/workflow-pids.ts'
+import { joinAsConfigured } from './join.ts'
 import { heldLogger, standardErrorLogger } from './log-sink.ts'
 import type { NodeParts } from './parts.ts'
 import { requestGroups, type RequestGroups } from './requests/groups.ts'
@@ -71,6 +72,7 @@ export function composeNode(app: App, options: BootOptions = {}): RunningNode {
   const system = createSystem({ node: config.name, clock, rng, logger })
   const directory = new WorkflowDirectory(processSide(system))
   const { observe } = options
+  let cluster: Cluster | undefined
   const workflowHosts = new WorkflowHosts({
     registry,
     programs,
@@ -81,6 +83,7 @@ export function composeNode(app: App, options: BootOptions = {}): RunningNode {
     rng,
     logger,
     observe,
+    forward: () => (cluster === undefined ? undefined : forwardOver(cluster)),
   })
   const { engines } = workflowHosts
 
@@ -96,6 +99,8 @@ export function composeNode(app: App, options: BootOptions = {}): RunningNode {
       const limits = entry?.kind === 'process.host' ? viewOf(entry, 'process.host') : {}
       return new ProcessHost({ id, limits, system, programs, handlers })
     },
+    cluster: () => cluster,
+    clock,
   })
   const functions = new FunctionHost({ system, programs, handlers, spawner: () => spawner, clock })
   const parts: NodeParts = {
@@ -135,13 +140,22 @@ export function composeNode(app: App, options: BootOptions = {}): RunningNode {
   })
   const status = (): ReturnType<Services['status']> => services.status()
   let control: ControlServer | undefined
-  return {
+  const node: RunningNode = {
     parts,
     config,
     services,
     requests,
     storage: () => workflowHosts.storage(),
     async start() {
+      cluster = await joinAsConfigured({
+        system,
+        config,
+        engines,
+        spawner,
+        clock,
+        logger,
+        onSuperseded: () => void node.stop(),
+      })
       const report = await services.startAll()
       const failed = report.services.find(({ kind, state }) => isEssential(kind) && state !== 'running')
       if (failed !== undefined) {
@@ -155,8 +169,11 @@ export function composeNode(app: App, options: BootOptions = {}): RunningNode {
     async stop(deadlineMs = config.shutdownMs) {
       await services.stopAll(deadlineMs)
       await control?.close()
+      // Its workflows have found new owners; now the processes of others learn that this node leaves.
+      await cluster?.leave()
       await system.shutdown({ deadlineMs })
       await stores.close()
     },
   }
+  return node
 }

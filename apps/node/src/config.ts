@@ -12,6 +12,8 @@ export interface NodeConfig {
   readonly dataFolder: string
   /** Given on the command line or in the section `nats`: every client that names no server of its own uses it. */
   readonly nats: NatsOptions | undefined
+  /** Nodes of the same cluster on the same NATS form one system. Undefined: this node is alone. */
+  readonly cluster: string | undefined
   /** How many times as fast as the wall clock the time of workflows runs. 1 in production. */
   readonly timeScale: number
   readonly partitions: number | undefined
@@ -58,13 +60,26 @@ const schema = v.object({
       user: v.optional(v.string()),
       pass: v.optional(v.string()),
       token: v.optional(v.string()),
+      nkey_seed: v.optional(v.string()),
+      creds_file: v.optional(v.string()),
+      tls: v.optional(
+        v.object({
+          ca_file: v.optional(v.string()),
+          cert_file: v.optional(v.string()),
+          key_file: v.optional(v.string()),
+        }),
+      ),
     }),
+  ),
+  cluster: v.optional(
+    v.object({ name: v.pipe(v.string(), v.regex(/^[^\s]{1,100}$/, 'expected 1 to 100 characters without blanks')) }),
   ),
   logger: v.optional(v.object({ level: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent'])) }), {}),
 })
 
 export interface ConfigFlags {
   readonly nats?: string
+  readonly cluster?: string
   readonly node?: string
   readonly logLevel?: string
   readonly dataFolder?: string
@@ -86,7 +101,7 @@ export function readConfig(
       }),
     }
   }
-  const { node, workflow, nats, logger } = parsed.output
+  const { node, workflow, nats, cluster, logger } = parsed.output
   const written: NatsOptions | undefined = nats && {
     servers: nats.servers,
     ...given({
@@ -94,15 +109,28 @@ export function readConfig(
       durability: nats.durability as Durability | undefined,
       monitorUrls: nats.monitor_urls,
       user: nats.user,
-      pass: nats.pass,
+      password: nats.pass,
       token: nats.token,
+      nkeySeed: nats.nkey_seed,
+      credsFile: nats.creds_file,
+      tls: nats.tls && given({ caFile: nats.tls.ca_file, certFile: nats.tls.cert_file, keyFile: nats.tls.key_file }),
     }),
   }
+  const name = flags.node ?? node.name ?? hostname()
+  const clusterName = flags.cluster ?? cluster?.name
+  const servers: NatsOptions | undefined = flags.nats === undefined ? written : { ...written, servers: flags.nats }
+  if (clusterName !== undefined && servers === undefined) {
+    const message = `cluster "${clusterName}": nodes meet over NATS; give --nats <url>, or a section nats in daruma.yaml`
+    return { problems: [{ ...config.locate(['cluster', 'name']), message }] }
+  }
+  // Nodes that run the same folder on one machine must not share what has one owner.
+  const ownData = clusterName === undefined ? '.daruma' : join('.daruma', name)
   return {
     config: {
-      name: flags.node ?? node.name ?? hostname(),
-      dataFolder: flags.dataFolder ?? join(folder, node.data ?? '.daruma'),
-      nats: flags.nats === undefined ? written : { ...written, servers: flags.nats },
+      name,
+      dataFolder: flags.dataFolder ?? join(folder, node.data ?? ownData),
+      nats: servers,
+      cluster: clusterName,
       timeScale: workflow.time_scale ?? 1,
       partitions: workflow.partitions,
       shutdownMs: node.shutdown_timeout,

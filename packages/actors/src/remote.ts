@@ -16,29 +16,21 @@ import {
   type TransportListener,
 } from '@daruma/protocol'
 import type { MailboxFull } from './actor.ts'
-import { callFailed, IncomingCall, PendingCall, type Answerer } from './call.ts'
+import { callFailed, IncomingCall } from './call.ts'
 import type { Deadline } from './deadlines.ts'
 import type { Kernel } from './kernel.ts'
 import { isLinked, link, peersOf, unlink } from './links.ts'
 import { kindOf } from './message-kind.ts'
-import { DownMonitor, ExitWatch, Monitor } from './monitor.ts'
+import { ExitWatch, type Monitor } from './monitor.ts'
 import { CancelNotice } from './notice.ts'
 import type { CallOptions } from './options.ts'
 import type { Process } from './process.ts'
+import { Answering, RemoteCall, RemoteDown, RemoteWatch, type Waiting } from './remote-waits.ts'
 import { StandIn } from './stand-in.ts'
 import { EnvelopeReader, packEnvelope, travelling } from './wire.ts'
 
 /** Answers what other nodes ask of this one. A rejection travels as an error. */
 export type NodeService = (input: unknown, from: Peer) => unknown
-
-/** Something of this node that waits for an answer from another. */
-interface Waiting {
-  /** Whom it is about, where it is a process. */
-  readonly to: Pid | undefined
-  ended(reason: ExitReason): void
-  replied(value: unknown): void
-  failed(error: Error): void
-}
 
 /** One connection to one life of another node, and all that hangs on it. */
 interface Connection {
@@ -239,7 +231,7 @@ export class Remote implements TransportListener {
 
   ask(node: NodeId, service: string, input: unknown, timeoutMs: number): Promise<unknown> {
     const connection = this.#connections.get(node)
-    if (connection === undefined) return Promise.reject(noConnection(node, service))
+    if (connection === undefined) return Promise.reject(noConnection(node, service, true))
     const kernel = this.#kernel
     const ref = kernel.nextSerial()
     return new Promise((resolve, reject) => {
@@ -251,7 +243,7 @@ export class Remote implements TransportListener {
         to: undefined,
         ended: () => {
           done()
-          reject(noConnection(node, service))
+          reject(noConnection(node, service, false))
         },
         replied: (value) => {
           done()
@@ -263,7 +255,7 @@ export class Remote implements TransportListener {
         },
       }
       const sent = this.#post(connection, { kind: 'ask', ref, service, input }, 'message', undefined)
-      if (sent === 'no_connection') return reject(noConnection(node, service))
+      if (sent === 'no_connection') return reject(noConnection(node, service, true))
       if (sent === 'congested') {
         return reject(
           new AppError(
@@ -476,9 +468,14 @@ export class Remote implements TransportListener {
     const answer = this.#services.get(service)
     if (answer === undefined) {
       const error = toWire(
-        new AppError('not_found', `node ${this.#kernel.home.node} does not serve ${service}`, undefined, {
-          retryable: false,
-        }),
+        new AppError(
+          'not_found',
+          `node ${this.#kernel.home.node} does not serve ${service}`,
+          { service },
+          {
+            retryable: false,
+          },
+        ),
       )
       return say({ kind: 'failed', ref, error })
     }
@@ -513,139 +510,6 @@ export class Remote implements TransportListener {
   }
 }
 
-/** A request from another node, and the watch on its callee (rule 32). */
-class Answering extends Monitor implements Answerer {
-  readonly #callee: Pid
-  readonly #ref: number
-  readonly #say: (said: Envelope) => void
-
-  constructor(kernel: Kernel, ref: number, callee: Pid, say: (said: Envelope) => void) {
-    super(kernel.home.node, kernel.home.incarnation, kernel.nextSerial(), undefined)
-    this.#ref = ref
-    this.#callee = callee
-    this.#say = say
-  }
-
-  resolve(value: unknown): void {
-    this.detach()
-    this.#say({ kind: 'reply', ref: this.#ref, value })
-  }
-
-  reject(error: Error): void {
-    this.detach()
-    this.#say({ kind: 'failed', ref: this.#ref, error: toWire(error) })
-  }
-
-  refuse(limit: number): void {
-    this.reject(
-      new AppError(
-        'rate_limited',
-        `the mailbox of ${this.#callee} holds its limit of ${limit} messages`,
-        { to: this.#callee, limit },
-        { retryable: true },
-      ),
-    )
-  }
-
-  fire(_from: Pid | undefined, reason: ExitReason): void {
-    this.detach()
-    this.#say({ kind: 'down', ref: this.#ref, reason })
-  }
-}
-
-type Forget = (ref: number) => void
-
-class RemoteDown extends DownMonitor implements Waiting {
-  readonly to: Pid
-  readonly #forget: Forget
-
-  constructor(node: NodeId, incarnation: number, serial: number, watcher: Process, to: Pid, forget: Forget) {
-    super(node, incarnation, serial, watcher, undefined)
-    this.to = to
-    this.#forget = forget
-  }
-
-  override detach(): void {
-    super.detach()
-    this.#forget(this.serial)
-  }
-
-  ended(reason: ExitReason): void {
-    this.fire(this.to, reason)
-  }
-
-  replied(): void {}
-
-  failed(): void {}
-}
-
-class RemoteWatch extends ExitWatch implements Waiting {
-  readonly to: Pid
-  readonly #forget: Forget
-
-  constructor(
-    node: NodeId,
-    incarnation: number,
-    serial: number,
-    tell: (reason: ExitReason) => void,
-    to: Pid,
-    forget: Forget,
-  ) {
-    super(node, incarnation, serial, tell)
-    this.to = to
-    this.#forget = forget
-  }
-
-  override detach(): void {
-    super.detach()
-    this.#forget(this.serial)
-  }
-
-  ended(reason: ExitReason): void {
-    this.fire(this.to, reason)
-  }
-
-  replied(): void {}
-
-  failed(): void {}
-}
-
-class RemoteCall extends PendingCall implements Waiting {
-  readonly to: Pid
-  readonly #forget: Forget
-
-  constructor(
-    kernel: Kernel,
-    caller: Process | undefined,
-    to: Pid,
-    request: unknown,
-    settle: (value: unknown) => void,
-    fail: (error: Error) => void,
-    forget: Forget,
-  ) {
-    super(kernel, caller, to, request, settle, fail)
-    this.to = to
-    this.#forget = forget
-  }
-
-  override detach(): void {
-    super.detach()
-    this.#forget(this.serial)
-  }
-
-  ended(reason: ExitReason): void {
-    this.fire(this.to, reason)
-  }
-
-  replied(value: unknown): void {
-    this.resolve(value)
-  }
-
-  failed(error: Error): void {
-    this.reject(error)
-  }
-}
-
 function congested(to: Pid): AppError {
   return new AppError(
     'rate_limited',
@@ -655,11 +519,12 @@ function congested(to: Pid): AppError {
   )
 }
 
-function noConnection(node: NodeId, service: string): AppError {
+/** `notDone`: it was not even sent. */
+function noConnection(node: NodeId, service: string, notDone: boolean): AppError {
   return new AppError(
     'unavailable',
-    `no connection to ${node}; ${service} was not answered`,
-    { node },
+    notDone ? `no connection to ${node}; ${service} was not asked` : `${node} was lost before it answered ${service}`,
+    { node, notDone },
     { retryable: true },
   )
 }

@@ -11,6 +11,7 @@ import {
   type ExitReason,
   type Logger,
   type NodeId,
+  type Peer,
   type Pid,
   type Rng,
 } from '@daruma/protocol'
@@ -62,6 +63,16 @@ export class ActorSystem implements AsyncDisposable {
 
   get node(): NodeId {
     return this.#kernel.home.node
+  }
+
+  /** Whether it has joined a cluster, be there others or not. */
+  get isClustered(): boolean {
+    return this.#kernel.remote !== undefined
+  }
+
+  /** Other nodes that are up, where this one is in a cluster. */
+  get peers(): readonly Peer[] {
+    return this.#kernel.remote?.peers ?? []
   }
 
   get home(): Home {

@@ -11,11 +11,27 @@ const hostile = {
 }
 
 /** Throws as soon as anybody asks whether it is a promise. */
-const hostileAnswer = {
-  get then(): never {
-    throw new Error('do not wait for me')
+const hostileAnswer: object = new Proxy(
+  {},
+  {
+    get: () => {
+      throw new Error('do not wait for me')
+    },
   },
-}
+)
+
+/** Says that it is a promise, and throws when it is awaited. */
+const hostilePromise: object = new Proxy(
+  {},
+  {
+    get: (_target, key) => {
+      if (key !== 'then') return undefined
+      return () => {
+        throw new Error('cannot wait')
+      }
+    },
+  },
+)
 
 describe('bad input', () => {
   test(
@@ -40,17 +56,12 @@ describe('bad input', () => {
   test(
     'bad: an answer that throws when it is looked at, or when it is awaited, is a crash of its own process only',
     withSystem(async (t) => {
-      const thenable = {
-        then(): never {
-          throw new Error('cannot wait')
-        },
-      }
-      for (const answer of [hostileAnswer, thenable]) {
+      for (const answer of [hostileAnswer, hostilePromise]) {
         const pid = t.system.spawn({ receive: () => answer as never } satisfies Behavior)
         t.system.send(pid, 1)
         await t.expectExit(pid, 'error')
       }
-      const body = t.system.spawn(() => thenable)
+      const body = t.system.spawn(() => hostilePromise)
       await t.expectExit(body, 'error')
     }),
   )
@@ -151,7 +162,7 @@ describe('what a console sees', () => {
       for (let at = 0; at < 100; at++) t.system.send(probe.pid, 'wait')
       const full = t.system.processInfo(probe.pid)!.memory
       for (const part of ['mailboxBytes', 'linkBytes', 'monitorBytes', 'ownedBytes'] as const) {
-        expect(full[part], part).toBeGreaterThan(before[part])
+        expect({ part, bytes: full[part] }).toSatisfy(({ bytes }: { bytes: number }) => bytes > before[part])
       }
       t.system.resume(probe.pid)
       timer.cancel()

@@ -106,6 +106,21 @@ describe('types', () => {
       return wrong
     })
   })
+  test('what hibernate keeps is a state of the same type', () => {
+    never(() => {
+      const wrong: Behavior<'x', { readonly cache: number[] | undefined }> = {
+        receive: () => next.hibernate({ cache: [] }),
+        hibernate: () => ({ cache: undefined }),
+        // @ts-expect-error - the cache is of numbers
+        wake: async () => ({ cache: ['one'] }),
+      }
+      const refused: Behavior<'x', number> = {
+        // @ts-expect-error - the state is a number
+        receive: () => next.hibernate('text'),
+      }
+      return [wrong, refused]
+    })
+  })
   test('straight-line code gets typed messages, and undefined only with a timeout', () => {
     never(() =>
       system.spawn(async (ctx: BodyContext<Counter>) => {

@@ -1,9 +1,11 @@
-import { createSystem, type ActorSystem } from '@daruma/actors'
+import { createSystem, joinCluster, type ActorSystem, type Cluster } from '@daruma/actors'
 import { openLmdb } from '@daruma/lmdb'
-import { openNats, type NatsOptions } from '@daruma/nats'
-import { systemClock, type Clock, type Logger } from '@daruma/protocol'
+import { openNats, openNatsTransport, type NatsOptions } from '@daruma/nats'
+import { AppError, systemClock, type Clock, type Logger } from '@daruma/protocol'
 import {
+  forwardOver,
   FunctionExecutor,
+  serveWorkflows,
   WorkflowDirectory,
   WorkflowEngine,
   type FunctionDefinition,
@@ -29,6 +31,11 @@ export interface NodeOptions extends Pick<
   readonly data?: string
   /** Instead of the embedded journal: workflows live on JetStream, and move to another node when this one dies. */
   readonly nats?: string | NatsOptions
+  /**
+   * With `nats`: nodes of the same cluster form one system. Their pids work here, their workflows are reached from every
+   * one of them, and the partitions are spread over them. Each needs a `name` of its own.
+   */
+  readonly cluster?: string
   readonly workflows?: readonly AnyWorkflow[]
   readonly functions?: readonly AnyFunction[]
   /** Default "default". */
@@ -43,6 +50,8 @@ export interface NodeOptions extends Pick<
 export interface DarumaNode extends AsyncDisposable {
   readonly system: ActorSystem
   readonly engine: WorkflowEngine
+  /** Undefined: this node is alone. */
+  readonly cluster: Cluster | undefined
   /** Starts a workflow; with an `id` that runs already, meets it. Resolves when the start stands in the journal. */
   start<I, O>(definition: WorkflowDefinition<I, O>, input: I, options?: StartOptions): Promise<WorkflowHandle<O>>
   /** The handle of a workflow that was started before, perhaps in an earlier life. */
@@ -63,8 +72,11 @@ export async function createNode(options: NodeOptions = {}): Promise<DarumaNode>
   const system = createSystem({ node: name, clock, ...logger })
   const store = await openStorage(options, taskQueue)
   const programs = new Map(workflows.map((definition) => [definition.name, definition.create]))
-  let engine: WorkflowEngine
+  let engine: WorkflowEngine | undefined
+  let cluster: Cluster | undefined
   try {
+    cluster = await join(options, system, clock)
+    if (cluster !== undefined) serveWorkflows(cluster, (queue) => (queue === taskQueue ? engine : undefined))
     engine = await WorkflowEngine.open({
       taskQueue,
       storage: store.storage,
@@ -74,6 +86,7 @@ export async function createNode(options: NodeOptions = {}): Promise<DarumaNode>
       node: name,
       clock,
       ...logger,
+      ...(cluster === undefined ? {} : { forward: forwardOver(cluster) }),
       ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
       ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
       ...(options.maxResident === undefined ? {} : { maxResident: options.maxResident }),
@@ -82,25 +95,48 @@ export async function createNode(options: NodeOptions = {}): Promise<DarumaNode>
       ...(options.observe === undefined ? {} : { observe: options.observe }),
     })
   } catch (error) {
+    await cluster?.leave()
     await store.close()
     throw error
   }
+  const opened = engine
   const close = async (): Promise<void> => {
-    await engine.close()
+    await opened.close()
+    await cluster?.leave()
     await system.shutdown()
     await store.close()
   }
   return {
     system,
-    engine,
+    engine: opened,
+    cluster,
     async start<I, O>(definition: WorkflowDefinition<I, O>, input: I, start?: StartOptions) {
-      const pid = await engine.start(definition.name, input === undefined ? [] : [input], start)
-      return workflowHandle<O>(engine, pid)
+      const pid = await opened.start(definition.name, input === undefined ? [] : [input], start)
+      return workflowHandle<O>(opened, pid)
     },
-    workflow: <O>(id: string) => workflowHandle<O>(engine, engine.pidOf(id)),
+    workflow: <O>(id: string) => workflowHandle<O>(opened, opened.pidOf(id)),
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+async function join(
+  { nats, cluster, logger }: NodeOptions,
+  system: ActorSystem,
+  clock: Clock,
+): Promise<Cluster | undefined> {
+  if (cluster === undefined) return undefined
+  if (nats === undefined)
+    throw new AppError('invalid', `cluster "${cluster}": nodes meet over NATS; give \`nats\`, too`)
+  const transport = await openNatsTransport({
+    ...(typeof nats === 'string' ? { servers: nats } : nats),
+    cluster,
+    self: { node: system.node, incarnation: system.home.incarnation },
+    name: `${cluster}/${system.node}`,
+    clock,
+    ...(logger === undefined ? {} : { logger }),
+  })
+  return joinCluster(system, transport)
 }
 
 async function openStorage(

@@ -1,5 +1,5 @@
 import { AppError } from '@daruma/protocol'
-import type { Engine, HostValue, Library, Limits, Unit } from './engine.ts'
+import type { Engine, Library, Limits, Unit } from './engine.ts'
 import { nearest } from './nearest.ts'
 import { topLevelRequires } from './requires.ts'
 
@@ -41,7 +41,8 @@ export interface LoadedProgram {
   readonly libraries: readonly LoadedEntry[]
   /** Every entry by the name of its unit. */
   readonly byUnit: ReadonlyMap<string, LoadedEntry>
-  readonly globals: Readonly<Record<string, HostValue>>
+  /** The declared modules of all its entries, by name. */
+  readonly globals: Readonly<Record<string, Library>>
   readonly deterministic: boolean
 }
 
@@ -64,7 +65,7 @@ export function loadProgram(definition: LuaDefinition, engine: Engine, catalog: 
   const byUnit = new Map<string, LoadedEntry>()
   const byId = new Map<string, LoadedEntry>()
   const libraries: LoadedEntry[] = []
-  const globals: Record<string, HostValue> = {}
+  const globals: Record<string, Library> = {}
 
   const load = (each: LuaDefinition, path: readonly string[]): LoadedEntry => {
     const known = byId.get(each.id)

@@ -1,12 +1,13 @@
 import type { ProgramFactory } from '@daruma/protocol'
 import { loadProgram, type LoadedProgram, type LuaDefinition, type ModuleCatalog } from './definition.ts'
-import type { Base, Engine, Library, LibrarySpec } from './engine.ts'
+import type { Base, Engine, HostValue, Library, LibrarySpec } from './engine.ts'
 import { createFengariEngine } from './fengari/engine.ts'
 import { builtinModules } from './modules/index.ts'
 import { subscribe, unlisten } from './modules/process.ts'
 import type { LuaModule } from './modules/support/module.ts'
 import { ZoneTable } from './modules/support/zone.ts'
 import { LuaProgram } from './program.ts'
+import { reviveInstance } from './revive.ts'
 import { declareType } from './types/type-value.ts'
 import { requireFunction } from './require.ts'
 
@@ -40,6 +41,7 @@ const engineGlobals = ['channel', 'coroutine', 'os', 'ostime', 'string', 'table'
 export function createLua(options: LuaOptions = {}): LuaRuntime {
   const engine = options.engine ?? createFengariEngine()
   const zones = new ZoneTable()
+  const revive = (value: object): HostValue => reviveInstance(value, zones)
   const byName = new Map([...builtinModules, ...(options.modules ?? [])].map((module) => [module.name, module]))
   const modules = [...byName.values()]
   const process = assemble(engine, modules, zones, false)
@@ -49,9 +51,10 @@ export function createLua(options: LuaOptions = {}): LuaRuntime {
     modules,
     define(definition) {
       const isWorkflow = definition.deterministic ?? definition.kind === 'workflow'
-      const { base, catalog } = isWorkflow ? workflow : process
+      const { baseWith, catalog } = isWorkflow ? workflow : process
       const program: LoadedProgram = loadProgram(definition, engine, catalog)
-      return () => new LuaProgram({ engine, base, catalog, program, zones })
+      const base = baseWith(program.globals)
+      return () => new LuaProgram({ engine, base, catalog, program, zones, revive })
     },
   }
 }
@@ -61,7 +64,7 @@ function assemble(
   modules: readonly LuaModule[],
   zones: ZoneTable,
   deterministic: boolean,
-): { readonly base: Base; readonly catalog: ModuleCatalog } {
+): { readonly baseWith: (modules: LoadedProgram['globals']) => Base; readonly catalog: ModuleCatalog } {
   const declarable = new Map<string, { readonly library: Library; readonly deterministic: boolean }>()
   const globals: Record<string, LibrarySpec[string]> = {
     require: requireFunction,
@@ -81,5 +84,13 @@ function assemble(
       declarable.set(module.name, { library, deterministic: module.deterministic })
     }
   }
-  return { base: engine.base(globals), catalog: { declarable, globals: globalNames } }
+  // One for all programs with the same modules: a process then carries no global of its own, only what it sets itself.
+  const bases = new Map<string, Base>()
+  const baseWith = (declared: LoadedProgram['globals']): Base => {
+    const key = Object.keys(declared).sort().join(' ')
+    let base = bases.get(key)
+    if (base === undefined) bases.set(key, (base = engine.base({ ...globals, ...declared })))
+    return base
+  }
+  return { baseWith, catalog: { declarable, globals: globalNames } }
 }

@@ -48,11 +48,12 @@ class Subscription {
  */
 export class Mailbox {
   readonly #proc: Proc
-  readonly #topics = new Map<string, Subscription>()
-  readonly #privateTopics = new Set<string>()
+  // Undefined until the first: many processes listen to no topic.
+  #topics: Map<string, Subscription> | undefined
+  #privateTopics: Set<string> | undefined
   #inbox: Subscription | undefined
   #events: Channel | undefined
-  readonly #eventQueue = new Fifo<LifecycleEvent>()
+  #eventQueue: Fifo<LifecycleEvent> | undefined
   #kept: Numbered[] = []
   #serial = 0
 
@@ -62,7 +63,7 @@ export class Mailbox {
 
   /** True once anything was opened: an event from outside could wake the program. */
   get isOpen(): boolean {
-    return this.#inbox !== undefined || this.#events !== undefined || this.#topics.size > 0
+    return this.#inbox !== undefined || this.#events !== undefined || (this.#topics?.size ?? 0) > 0
   }
 
   inbox(show: Show): Channel {
@@ -77,7 +78,7 @@ export class Mailbox {
     this.#events ??= this.#proc.channel({
       name: 'events',
       pull: () => {
-        const next = this.#eventQueue.shift()
+        const next = this.#eventQueue?.shift()
         return next === undefined ? undefined : { value: next }
       },
     })
@@ -85,10 +86,10 @@ export class Mailbox {
   }
 
   listen(topic: string, show: Show): Channel {
-    let subscription = this.#topics.get(topic)
+    let subscription = this.#topics?.get(topic)
     if (subscription === undefined) {
       subscription = new Subscription(this.#proc, topic, 1, show)
-      this.#topics.set(topic, subscription)
+      ;(this.#topics ??= new Map()).set(topic, subscription)
       this.#reroute()
     }
     return subscription.channel
@@ -96,9 +97,9 @@ export class Mailbox {
 
   /** Closes the channel; what nobody received from it goes where later messages of its topic go. False: no such listener. */
   unlisten(channel: LuaValue): boolean {
-    for (const [topic, subscription] of this.#topics) {
+    for (const [topic, subscription] of this.#topics ?? []) {
       if (subscription.channel !== channel) continue
-      this.#topics.delete(topic)
+      this.#topics?.delete(topic)
       this.#kept = this.#kept.concat(subscription.queue.toArray())
       subscription.queue.clear()
       subscription.channel.close()
@@ -109,14 +110,14 @@ export class Mailbox {
   }
 
   listenPrivately(topic: string, show: Show): Channel {
-    this.#privateTopics.add(topic)
+    ;(this.#privateTopics ??= new Set()).add(topic)
     return this.listen(topic, show)
   }
 
   /** Closes the channel of a private topic. */
   closePrivate(topic: string): void {
-    this.#topics.get(topic)?.channel.close()
-    this.#topics.delete(topic)
+    this.#topics?.get(topic)?.channel.close()
+    this.#topics?.delete(topic)
   }
 
   deliver(event: MessageEvent): void {
@@ -124,26 +125,26 @@ export class Mailbox {
   }
 
   notify(event: LifecycleEvent): void {
-    this.#eventQueue.push(event)
+    ;(this.#eventQueue ??= new Fifo()).push(event)
     this.#events?.wake()
   }
 
   /** Oldest first. */
   unread(): readonly MessageEvent[] {
-    const opened = [...(this.#inbox === undefined ? [] : [this.#inbox]), ...this.#topics.values()]
+    const opened = [...(this.#inbox === undefined ? [] : [this.#inbox]), ...(this.#topics?.values() ?? [])]
     const queues = [this.#kept, ...opened.map(({ queue }) => queue.toArray())]
     return queues
       .flat()
-      .filter(({ event }) => !this.#privateTopics.has(event.topic))
+      .filter(({ event }) => this.#privateTopics?.has(event.topic) !== true)
       .sort((a, b) => a.serial - b.serial)
       .map(({ event }) => event)
   }
 
   #route(message: Numbered): void {
     const { topic } = message.event
-    const subscription = this.#topics.get(topic) ?? (topic.startsWith('@') ? undefined : this.#inbox)
+    const subscription = this.#topics?.get(topic) ?? (topic.startsWith('@') ? undefined : this.#inbox)
     if (subscription === undefined) {
-      if (!this.#privateTopics.has(topic)) this.#kept.push(message)
+      if (this.#privateTopics?.has(topic) !== true) this.#kept.push(message)
       return
     }
     subscription.queue.push(message)

@@ -7,7 +7,6 @@ import { errorObject, isErrorObject, wireOf } from './error-object.ts'
 import type { LifecycleEvent } from './mailbox.ts'
 import { isFunction, isString, isTable, textOf } from './modules/support/args.ts'
 import type { ZoneTable } from './modules/support/zone.ts'
-import { reviveInstance } from './revive.ts'
 import { Session } from './session.ts'
 import { toData } from './value.ts'
 
@@ -18,6 +17,8 @@ export interface ProgramParts {
   readonly catalog: ModuleCatalog
   readonly program: LoadedProgram
   readonly zones: ZoneTable
+  /** See SpawnProc. */
+  readonly revive: (value: object) => HostValue
 }
 
 /**
@@ -38,29 +39,23 @@ export class LuaProgram implements Program {
   }
 
   start(host: ProgramHost, args: readonly unknown[]): Step {
-    const { engine, base, program, zones } = this.#parts
+    const { engine, base, program, zones, revive } = this.#parts
     const { entry } = program
     const session = new Session({ host, program, catalog: this.#parts.catalog, zones })
     this.#session = session
     const proc = engine.spawn({
       unit: entry.unit,
       base,
-      globals: program.globals,
-      before: (ctx) => runLibraries(ctx, session, program.libraries, 0),
+      ...(program.libraries.length === 0 ? {} : { before: (ctx) => runLibraries(ctx, session, program.libraries, 0) }),
       main: (_ctx, [chunk]) =>
         call(
           methodOf(chunk, entry),
           args.map((arg) => session.revive(arg)),
         ),
       ...(entry.definition.limits === undefined ? {} : { limits: entry.definition.limits }),
-      ports: {
-        nowMs: () => session.host.nowMs(),
-        random: () => unitFrom(session.host.randomBytes(8)),
-        print: (line) => print(session, line),
-        warn: (message, where) => host.log('warn', `${where}: ${message}`),
-      },
+      ports: session,
       local: session,
-      revive: (value) => reviveInstance(value, zones),
+      revive,
     })
     session.attach(proc)
     return this.#run(session)
@@ -230,19 +225,4 @@ function lifecycleEvent(
   if (value !== undefined && value !== null) result.value = session.revive(value)
   if (error !== undefined) result.error = errorObject(error)
   return { kind: event.kind === 'exit' ? 'pid.exit' : 'pid.link.down', from, at, result }
-}
-
-function print(session: Session, line: string): void {
-  if (session.program.entry.definition.terminal === true) {
-    const input = { stream: 'stdout', data: `${line}\n` }
-    session.issue({ kind: 'request', handler: 'io.write', input }, () => undefined)
-  } else {
-    session.host.log('info', line)
-  }
-}
-
-/** Uniform in [0, 1) from eight uniform bytes. */
-function unitFrom(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return (view.getUint32(0) >>> 5) * 2 ** -27 + (view.getUint32(4) >>> 6) * 2 ** -53
 }

@@ -1,7 +1,7 @@
 import { AppError, formatPid } from '@daruma/protocol'
 import type { Command, ProgramHost, WireError } from '@daruma/protocol'
 import { suspend } from './engine.ts'
-import type { HostContext, HostResult, HostValue, LuaFunction, LuaValue, Proc } from './engine.ts'
+import type { HostContext, HostResult, HostValue, LuaFunction, LuaValue, Proc, ProcPorts } from './engine.ts'
 import { failure } from './error-object.ts'
 import type { LoadedProgram, ModuleCatalog } from './definition.ts'
 import { GuardedHost } from './guarded-host.ts'
@@ -29,21 +29,20 @@ export interface SessionOptions {
  * What the modules of one running program share: the host's ear, the mailbox, and who waits for which command.
  * Handed to every host function as `ctx.local`.
  */
-export class Session {
+export class Session implements ProcPorts {
   readonly host: GuardedHost
   readonly program: LoadedProgram
   readonly catalog: ModuleCatalog
   readonly zones: ZoneTable
-  readonly queries = new Map<string, LuaFunction>()
-  /** Results of the chunks that this program imports, by unit name. */
-  readonly loaded = new Map<string, LuaValue>()
-  /** Per-module memory of this program, by the module's name. */
-  readonly slots = new Map<string, unknown>()
   #proc: Proc | undefined
   #mailbox: Mailbox | undefined
   #become: { readonly target: string | undefined; readonly args: readonly unknown[] } | undefined
   #topicSerial = 0
-  readonly #listeners = new Map<number, (completion: Completion) => void>()
+  // Most programs need none of these, and an empty map is not small.
+  #listeners: Map<number, (completion: Completion) => void> | undefined
+  #queries: Map<string, LuaFunction> | undefined
+  #loaded: Map<string, LuaValue> | undefined
+  #slots: Map<string, unknown> | undefined
 
   constructor(options: SessionOptions) {
     this.host = new GuardedHost(options.host)
@@ -67,6 +66,20 @@ export class Session {
     return this.#mailbox
   }
 
+  get queries(): Map<string, LuaFunction> {
+    return (this.#queries ??= new Map())
+  }
+
+  /** Results of the chunks that this program imports, by unit name. */
+  get loaded(): Map<string, LuaValue> {
+    return (this.#loaded ??= new Map())
+  }
+
+  /** Per-module memory of this program, by the module's name. */
+  get slots(): Map<string, unknown> {
+    return (this.#slots ??= new Map())
+  }
+
   get isWorkflow(): boolean {
     return this.host.workflow !== undefined
   }
@@ -77,7 +90,7 @@ export class Session {
 
   /** Something outside of the program could wake it: a pending timer or call nobody blocks on, or a subscription. */
   get isWakeable(): boolean {
-    return this.#listeners.size > 0 || this.mailbox.isOpen
+    return (this.#listeners?.size ?? 0) > 0 || this.mailbox.isOpen
   }
 
   /** Issues `command` for the calling coroutine, which waits for its result. A failure is `nil, error`. */
@@ -112,24 +125,47 @@ export class Session {
   /** Issues `command` and goes on; `onEnd` hears how it ended, at once if it ended at once. */
   issue(command: Command, onEnd: (completion: Completion) => void): Issued {
     const answer = this.host.issue(command)
-    if (answer.kind === 'pending') this.#listeners.set(answer.id, onEnd)
+    if (answer.kind === 'pending') (this.#listeners ??= new Map()).set(answer.id, onEnd)
     else if (answer.kind === 'done') onEnd({ value: answer.value })
     return answer
   }
 
   /** Stops listening to a pending command that was issued with `issue`. False: it has ended before. */
   forget(id: number): boolean {
-    return this.#listeners.delete(id)
+    return this.#listeners?.delete(id) === true
   }
 
   complete(id: number, completion: Completion): void {
-    const listener = this.#listeners.get(id)
+    const listener = this.#listeners?.get(id)
     if (listener === undefined) {
       this.proc.settle(id, { kind: 'values', values: [completion] })
       return
     }
-    this.#listeners.delete(id)
+    this.#listeners?.delete(id)
     listener(completion)
+  }
+
+  // What the engine asks of the outside. Methods, not closures: every process would have its own.
+
+  nowMs(): number {
+    return this.host.nowMs()
+  }
+
+  random(): number {
+    return unitFrom(this.host.randomBytes(8))
+  }
+
+  print(line: string): void {
+    if (this.program.entry.definition.terminal === true) {
+      const input = { stream: 'stdout', data: `${line}\n` }
+      this.issue({ kind: 'request', handler: 'io.write', input }, () => undefined)
+    } else {
+      this.host.log('info', line)
+    }
+  }
+
+  warn(message: string, where: string): void {
+    this.host.log('warn', `${where}: ${message}`)
   }
 
   /** Wall clock in nanoseconds. Within a process no two readings are equal; in a workflow it stands still for a turn. */
@@ -175,3 +211,9 @@ export const sessionOf = (ctx: HostContext): Session => ctx.local as Session
 
 export const canceled = (message = 'canceled'): AppError =>
   new AppError('canceled', message, undefined, { retryable: false })
+
+/** Uniform in [0, 1) from eight uniform bytes. */
+function unitFrom(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return (view.getUint32(0) >>> 5) * 2 ** -27 + (view.getUint32(4) >>> 6) * 2 ** -53
+}

@@ -58,7 +58,8 @@ export class NatsLog implements Log {
   async *scan(partition: string, fromSeq: number): AsyncIterable<LogRecord> {
     const endSeq = (await this.last(partition))?.seq ?? 0
     if (endSeq < fromSeq || endSeq === 0) return
-    yield* scanSubject(this.#requester, this.#stream, this.#subjectOf(partition), fromSeq, endSeq)
+    const isThere = async (seq: number): Promise<boolean> => (await this.get(partition, seq)) !== undefined
+    yield* scanSubject(this.#requester, this.#stream, this.#subjectOf(partition), fromSeq, endSeq, isThere)
   }
 
   async trim(partition: string, uptoSeq: number): Promise<void> {

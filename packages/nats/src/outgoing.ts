@@ -78,20 +78,27 @@ export class Outgoing {
     return true
   }
 
-  /** Sends what the window allows. */
+  /** Sends what the window allows. What it does not allow yet goes on being gathered: few large frames, not many small ones. */
   flush(): void {
-    if (this.#gathered > 0) this.#seal()
+    while (this.#sendWaiting() && this.#gathered > 0) this.#seal()
+  }
+
+  /** True: all that was sealed is sent, and there is room for more. */
+  #sendWaiting(): boolean {
     const { windowBytes, publish } = this.#options
     let sent = 0
+    let hasRoom = this.#unackedBytes < windowBytes
     for (const sealed of this.#waiting) {
-      if (this.#unackedBytes > 0 && this.#unackedBytes + sealed.body.length > windowBytes) break
-      if (!publish(sealed.seq, sealed.body)) break
+      hasRoom = this.#unackedBytes === 0 || this.#unackedBytes + sealed.body.length <= windowBytes
+      if (!hasRoom || !publish(sealed.seq, sealed.body)) break
       sent++
       this.#unacked.push(sealed)
       this.#unackedBytes += sealed.body.length
       this.#queuedBytes -= sealed.body.length
     }
+    const isAllSent = sent === this.#waiting.length
     if (sent > 0) this.#waiting = this.#waiting.slice(sent)
+    return isAllSent && hasRoom
   }
 
   /** All before `nextSeq` has arrived. `isMissing`: what follows has not. Numbers never sent are ignored. */

@@ -17,6 +17,8 @@ type Batch = { readonly records: LogRecord[]; readonly isBroken: boolean }
  *
  * - C1 The consumer's own counter must grow by one with each message: a gap (a lost connection, a restarted server) makes
  *   a new consumer that goes on behind the last record given.
+ * - C2 The scan ends early only when the record at `endSeq` itself is gone: trimmed meanwhile. An empty answer proves
+ *   nothing.
  */
 export async function* scanSubject(
   requester: Requester,
@@ -24,6 +26,7 @@ export async function* scanSubject(
   subject: string,
   fromSeq: number,
   endSeq: number,
+  isThere: (seq: number) => Promise<boolean>,
 ): AsyncGenerator<LogRecord> {
   let nextSeq = fromSeq
   for (let restarts = 0; nextSeq <= endSeq; restarts++) {
@@ -38,9 +41,11 @@ export async function* scanSubject(
           nextSeq = record.seq + 1
           restarts = 0
         }
-        // All there is was given: the end as it was known has been trimmed meanwhile.
-        if (!batch.isBroken && batch.records.length === 0) return
         isBroken = batch.isBroken
+        if (isBroken || batch.records.length > 0) continue
+        // C2: a loaded server says "no messages" of a consumer that has not looked yet.
+        if (!(await isThere(endSeq))) return
+        isBroken = true
       }
     } finally {
       consumer.remove()

@@ -117,13 +117,19 @@ export class NatsTransport implements Transport {
   readonly #links = new Map<NodeId, Link>()
   readonly #dirty = new Set<Link>()
   readonly #counts = { framesSent: 0, framesReceived: 0, malformed: 0, stale: 0, repeated: 0 }
-  readonly #flushSoon = (): void => this.#flush()
+  readonly #flushNow = (): void => this.#flush()
+  readonly #endTurn = (): void => {
+    this.#turning = false
+    this.#flush()
+  }
   #state: Membership
   #listener: TransportListener | undefined
   #subscriptions: Subscription[] = []
   #tick: CancelTimer | undefined
   #stopListening: (() => void) | undefined
   #closed = false
+  /** Something was sent in this turn of the event loop. */
+  #turning = false
   #complainedAtMs = -Infinity
 
   constructor(connection: Connection, options: NatsTransportOptions, timing: MembershipTiming) {
@@ -187,8 +193,8 @@ export class NatsTransport implements Transport {
     const link = this.#links.get(to.node)
     if (link === undefined || link.peer.incarnation !== to.incarnation) return 'no_connection'
     if (!link.outgoing.add(bytes, how === 'signal')) return 'congested'
-    if (this.#dirty.size === 0) setImmediate(this.#flushSoon)
     this.#dirty.add(link)
+    if (!this.#turning) this.#beginTurn()
     return 'accepted'
   }
 
@@ -212,7 +218,15 @@ export class NatsTransport implements Transport {
 
   // Out
 
+  /** The first of a turn leaves as soon as the work at hand is done; all that follows leaves together at its end. */
+  #beginTurn(): void {
+    this.#turning = true
+    queueMicrotask(this.#flushNow)
+    setImmediate(this.#endTurn)
+  }
+
   #flush(): void {
+    if (this.#dirty.size === 0) return
     const dirty = [...this.#dirty]
     this.#dirty.clear()
     for (const link of dirty) {

@@ -122,7 +122,7 @@ describe('frames', () => {
       isMissing: true,
     })
     const data = parseFrame(writer.data(7, 8, 3, body))
-    if (typeof data === 'string' || data.kind !== 'data') throw new Error(String(data))
+    if (typeof data === 'string' || data.kind !== 'data') throw new Error('expected data')
     const messages: string[] = []
     eachMessage(data.bytes, data.bodyAt, (message) => void messages.push(Buffer.from(message).toString()))
     expect([data.seq, messages]).toEqual([3, ['a', '']])

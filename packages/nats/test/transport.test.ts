@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { Logger, NodeId } from '@daruma/protocol'
 import { TransportLog } from '@daruma/protocol/testing'
 import { openNatsTransport, type NatsTransport, type NatsTransportOptions } from '@daruma/nats'
-import { startLossyProxy, startNatsServer, type NatsServer } from '@daruma/nats/testing'
+import { startLossyProxy, startNatsCluster, startNatsServer, type NatsServer } from '@daruma/nats/testing'
 
 const cleanups: (() => Promise<void>)[] = []
 
@@ -78,6 +78,27 @@ test('a server that is killed and started again is nobody’s end, and nothing i
   await server.start()
   await until('all have arrived', () => b.log.received.length >= 1_000)
   expect(b.log.textsFrom('a')).toEqual(numbers(0, 1_000))
+  expect([a.log.count('down'), b.log.count('down')]).toEqual([0, 0])
+})
+
+test('three servers that lose one after the other: nodes move to those that stand, nobody is down, nothing is lost', async () => {
+  const servers = await startNatsCluster()
+  cleanups.push(() => servers.stop())
+  const urls = servers.urls.join(',')
+  const [a, b] = [await join(urls, 'a'), await join(urls, 'b')]
+  await until('both are up', () => a.transport.peers().length === 1 && b.transport.peers().length === 1)
+  let sent = 0
+  for (const index of [0, 1, 2]) {
+    for (const text of numbers(sent, 500)) a.transport.send(b.transport.self, Buffer.from(text))
+    await servers.kill(index)
+    for (const text of numbers(sent + 500, 500)) a.transport.send(b.transport.self, Buffer.from(text))
+    sent += 1_000
+    await until('all have arrived', () => b.log.received.length >= sent)
+    await servers.start(index)
+    // The routes between the servers stand again before the next is taken away.
+    await realDelay(1_500)
+  }
+  expect(b.log.textsFrom('a')).toEqual(numbers(0, sent))
   expect([a.log.count('down'), b.log.count('down')]).toEqual([0, 0])
 })
 

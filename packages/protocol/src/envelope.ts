@@ -31,6 +31,11 @@ export type Envelope =
   | { readonly kind: 'reply'; readonly ref: number; readonly value: unknown }
   | { readonly kind: 'failed'; readonly ref: number; readonly error: WireError }
   /** A polite request to end. */
-  | { readonly kind: 'cancel'; readonly to: number; readonly from: Pid | undefined; readonly reason: string | undefined }
+  | {
+      readonly kind: 'cancel'
+      readonly to: number
+      readonly from: Pid | undefined
+      readonly reason: string | undefined
+    }
   /** The end, whatever the process traps. */
   | { readonly kind: 'terminate'; readonly to: number; readonly reason: ExitReason }

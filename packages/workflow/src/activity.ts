@@ -58,7 +58,7 @@ export function runAttempt(
   const { command } = effect
   if (command.kind !== 'call' && command.kind !== 'request') throw new TypeError(`not an activity: ${command.kind}`)
   const options = command.kind === 'call' ? command.options : undefined
-  const abort = new AbortController()
+  const signal = lazySignal()
   let heartbeatDetails: unknown = effect.heartbeat
   let settle!: (outcome: AttemptOutcome) => void
   const outcome = new Promise<AttemptOutcome>((resolve) => {
@@ -66,7 +66,7 @@ export function runAttempt(
   })
   const fail = (error: AppError): void => {
     settle({ kind: 'failed', error: toWire(error), heartbeat: heartbeatDetails })
-    abort.abort(error)
+    signal.abort(error)
   }
   const timeout = (what: string, limitMs: number): (() => unknown) =>
     clock.after(limitMs, () =>
@@ -90,7 +90,9 @@ export function runAttempt(
     workflowId: where.workflowId,
     run: where.run,
     context: { ...where.context, ...options?.context },
-    signal: abort.signal,
+    get signal() {
+      return signal.get()
+    },
     heartbeat(details) {
       if (details !== undefined) heartbeatDetails = details
       if (heartbeatMs === undefined) return
@@ -104,7 +106,7 @@ export function runAttempt(
   return {
     outcome,
     cancel: (reason) => fail(new AppError('canceled', reason)),
-    interrupt: (reason) => abort.abort(new AppError('canceled', reason, undefined, { retryable: false })),
+    interrupt: (reason) => signal.abort(new AppError('canceled', reason, undefined, { retryable: false })),
   }
 
   async function perform(): Promise<void> {
@@ -124,6 +126,25 @@ export function runAttempt(
       stopDeadline()
       stopHeartbeat?.()
     }
+  }
+}
+
+/** Most functions never look at their signal, and an AbortController is dear. */
+function lazySignal(): { get(): AbortSignal; abort(reason: AppError): void } {
+  let controller: AbortController | undefined
+  let aborted: AppError | undefined
+  return {
+    get() {
+      if (controller === undefined) {
+        controller = new AbortController()
+        if (aborted !== undefined) controller.abort(aborted)
+      }
+      return controller.signal
+    },
+    abort(reason) {
+      aborted ??= reason
+      controller?.abort(reason)
+    },
   }
 }
 

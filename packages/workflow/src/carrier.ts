@@ -46,6 +46,20 @@ export class Carrier {
     this.#chain.flush()
   }
 
+  isCarrying(head: Head): boolean {
+    return this.#underWay.has(head)
+  }
+
+  /**
+   * Writes a run that begins with the given entries, which stand nowhere else. Resolves when it is stored. Not while the
+   * workflow is carried.
+   */
+  async begin(head: Head, entries: readonly Uint8Array[], after: number): Promise<void> {
+    const raw = entries.map((bytes) => ({ bytes, seq: 0, carried: true }))
+    await this.#exclusively(head, () => this.#write(head, head.run, raw, after, true))
+    await this.settled()
+  }
+
   async #exclusively(head: Head, act: () => Promise<void>): Promise<void> {
     const done = act()
     const quiet = done.catch(() => undefined).finally(() => this.#underWay.delete(head))

@@ -139,9 +139,24 @@ export interface LogPosition {
   readonly seq: number
 }
 
+const eventKinds: ReadonlySet<JournalEvent['kind']> = new Set<JournalEvent['kind']>([
+  'started',
+  'turn',
+  'queued',
+  'attempt_failed',
+  'settled',
+  'watched',
+  'closed',
+])
+
 /** @throws AppError invalid - damaged; the text says where it stands. */
 export function decodeEvent(codec: Codec, entry: Entry, where: LogPosition): JournalEvent {
-  return decodeAt(codec, entry.bytes, { ...where, workflow: entry.workflow }) as JournalEvent
+  const place = { ...where, workflow: entry.workflow }
+  const event = decodeAt(codec, entry.bytes, place) as JournalEvent | null | undefined
+  if (typeof event !== 'object' || event === null || !eventKinds.has(event.kind)) {
+    throw new AppError('invalid', `${describePosition(place)}: not a journal event`, place)
+  }
+  return event
 }
 
 /** The same for anything else that stands in an entry. */

@@ -31,13 +31,21 @@ import { checkpointDefaults, type CheckpointOptions } from './checkpoint.ts'
 import type { WorkflowDirectory, WorkflowHost } from './directory.ts'
 import type { JournalEvent } from './events.ts'
 import type { Description } from './head.ts'
+import { matchesFilter, type ListFilter } from './filter.ts'
 import { historyLimitDefaults, type HistoryLimits } from './limits.ts'
 import type { Observer } from './observer.ts'
 import { mayGive, whomToAsk, type Holdings } from './balance.ts'
-import { forwardedRequest, isRepeatable, isSurelyNotDone, notOwner, type Forward, type ForwardedRequest } from './forward.ts'
+import {
+  forwardedRequest,
+  isRepeatable,
+  isSurelyNotDone,
+  notOwner,
+  type Forward,
+  type ForwardedRequest,
+} from './forward.ts'
 import { Ownership } from './ownership.ts'
 import type { Partition, PartitionOptions } from './partition.ts'
-import { scheduleType, scheduleWorkflow } from './schedule.ts'
+import { ownProgram } from './schedule.ts'
 import { Schedules } from './schedules.ts'
 import type { PartitionAnswer, PartitionRequest, StartRequest } from './requests.ts'
 import { retentionDefaults, type Retention } from './retention.ts'
@@ -154,7 +162,7 @@ export class WorkflowEngine implements WorkflowHost {
       machineClock,
       rng,
       logger: options.logger ?? silentLogger,
-      programs: (type) => (type === scheduleType ? scheduleWorkflow.create : options.programs(type)),
+      programs: (type) => ownProgram(type) ?? options.programs(type),
       executor: options.executor,
       outside: options.directory,
       pidOf: (wanted, workflowId) =>
@@ -186,8 +194,7 @@ export class WorkflowEngine implements WorkflowHost {
   }
 
   async submit(request: PartitionRequest): Promise<PartitionAnswer> {
-    const { owned } = this.#ownershipOf(request.workflowId)
-    if (owned !== undefined) return owned.submit(request)
+    if (this.#forward === undefined) return this.#partition(request.workflowId).submit(request)
     const forwarded: ForwardedRequest = { kind: 'submit', request }
     return this.#reach(request.workflowId, forwarded, (partition) => partition.submit(request))
   }
@@ -230,6 +237,8 @@ export class WorkflowEngine implements WorkflowHost {
         return owned.submit(request.request)
       case 'ended':
         return owned.ended(workflowId)
+      case 'describe':
+        return owned.describe(workflowId)
       case 'history':
         return owned.history(workflowId)
       case 'query':
@@ -258,7 +267,8 @@ export class WorkflowEngine implements WorkflowHost {
     payload: readonly unknown[],
     options: { messageId?: string; from?: Pid } = {},
   ): Promise<void> {
-    const { messageId, from } = options
+    // On its way to another node the answer may be lost: with an id the same message again meets the first.
+    const { messageId = this.owns(workflowId) ? undefined : uuidFrom(this.#rng), from } = options
     const message = {
       kind: 'message' as const,
       from,
@@ -288,7 +298,8 @@ export class WorkflowEngine implements WorkflowHost {
   ): Promise<unknown> {
     const { updateId = uuidFrom(this.#rng), waitFor = 'completed' } = options
     const problem = findUnsendable(args, 'args')
-    if (problem !== undefined) throw new AppError('invalid', `update ${name}: ${problem}`, undefined, { retryable: false })
+    if (problem !== undefined)
+      throw new AppError('invalid', `update ${name}: ${problem}`, undefined, { retryable: false })
     const answer = await this.submit({ kind: 'update', workflowId, updateId, name, args, waitFor })
     raise(answer)
     if (answer.kind !== 'updated' || answer.result === undefined) return undefined
@@ -305,12 +316,25 @@ export class WorkflowEngine implements WorkflowHost {
     return this.#reach(workflowId, { kind: 'ended', workflowId }, (partition) => partition.ended(workflowId))
   }
 
+  /** Of a workflow of this node. @throws AppError unavailable - its partition is another node's */
   describe(workflowId: string): Description | undefined {
     return this.#partition(workflowId).describe(workflowId)
   }
 
-  *list(): IterableIterator<Description> {
-    for (const ownership of this.#partitions) if (ownership.owned !== undefined) yield* ownership.owned.list()
+  /** The same, wherever its partition is. */
+  async find(workflowId: string): Promise<Description | undefined> {
+    const described = this.#reach(workflowId, { kind: 'describe', workflowId }, async (partition) =>
+      partition.describe(workflowId),
+    )
+    return (await described) ?? undefined
+  }
+
+  /** The workflows whose partitions this node owns, in no order. */
+  *list(filter: ListFilter = {}): IterableIterator<Description> {
+    for (const { owned } of this.#partitions) {
+      if (owned === undefined) continue
+      for (const found of owned.list()) if (matchesFilter(found, filter)) yield found
+    }
   }
 
   history(workflowId: string): Promise<JournalEvent[]> {
@@ -325,6 +349,18 @@ export class WorkflowEngine implements WorkflowHost {
 
   retryStuck(workflowId?: string): void {
     for (const ownership of this.#partitions) ownership.owned?.retryStuck(workflowId)
+  }
+
+  /**
+   * Begins a new run that has the first `toTurn` turns of the current one, and runs on from there: also of a workflow
+   * that has ended. Functions whose results are in those turns are not executed again; messages that came later are
+   * delivered again. Resolves with the number of the new run when it is stored.
+   *
+   * @throws AppError invalid - there is no such turn
+   * @throws AppError conflict - the workflow is at work at this moment; ask again
+   */
+  async reset(workflowId: string, toTurn: number): Promise<number> {
+    return this.#partition(workflowId).reset(workflowId, toTurn)
   }
 
   /** Writes what counts forward and trims the logs of all owned partitions, before it is time. Resolves when it is done. */
@@ -376,16 +412,16 @@ export class WorkflowEngine implements WorkflowHost {
     const ownership = this.#ownershipOf(workflowId)
     const untilMs = this.#machineClock.monotonicMs() + 2 * this.#leaseMs
     for (;;) {
-      if (ownership.owned !== undefined) return local(ownership.owned)
-      const { holder, name } = ownership
+      const { owned, holder, name } = ownership
       if (this.#forward === undefined || this.#closed) return local(this.#partition(workflowId))
-      if (holder !== undefined) {
-        try {
-          return (await this.#forward(holder, this.taskQueue, request)) as T
-        } catch (error) {
-          const isLost = isAppError(error, 'unavailable') && isRepeatable(request)
-          if (!isSurelyNotDone(error) && !isLost) throw error
-        }
+      try {
+        if (owned !== undefined) return await local(owned)
+        if (holder !== undefined) return (await this.#forward(holder, this.taskQueue, request)) as T
+      } catch (error) {
+        // Here: the partition left while it was asked. There: the node, or the partition from it.
+        const isLost = isAppError(error, 'unavailable') && isRepeatable(request) && ownership.owned !== owned
+        const isLostThere = owned === undefined && isAppError(error, 'unavailable') && isRepeatable(request)
+        if (!isSurelyNotDone(error) && !isLost && !isLostThere) throw error
       }
       // Whoever waits for an end has all the time there is.
       if (request.kind !== 'ended' && this.#machineClock.monotonicMs() >= untilMs) {

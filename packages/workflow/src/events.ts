@@ -25,6 +25,8 @@ export interface Started {
   readonly run: number
   /** The run before went on as this one. */
   readonly continued?: boolean
+  /** It begins with the first turns of an earlier run, whose pending children it takes over. */
+  readonly resetOf?: { readonly run: number; readonly turns: number }
   /** Registry id of the program. */
   readonly type: string
   readonly args: readonly unknown[]
@@ -50,6 +52,8 @@ export interface Started {
   readonly timeZone?: string
   /** Given with the start, or unread by the run before: they come before anything sent later. */
   readonly messages?: readonly MessageWake[]
+  /** Ids of the messages that the runs before took last, so that one of them that is sent again is dropped (G5). */
+  readonly seen?: readonly string[]
 }
 
 export interface ParentLink {

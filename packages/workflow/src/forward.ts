@@ -5,6 +5,7 @@ import type { PartitionRequest } from './requests.ts'
 export type ForwardedRequest =
   | { readonly kind: 'submit'; readonly request: PartitionRequest }
   | { readonly kind: 'ended'; readonly workflowId: string }
+  | { readonly kind: 'describe'; readonly workflowId: string }
   | { readonly kind: 'history'; readonly workflowId: string }
   | { readonly kind: 'query'; readonly workflowId: string; readonly name: string; readonly args: readonly unknown[] }
   /** Gives a partition to a node that owns only so many. */
@@ -55,6 +56,7 @@ export function forwardedRequest(input: unknown): ForwardedRequest | undefined {
       return typeof asked === 'object' && asked !== null && typeof asked.workflowId === 'string' ? request : undefined
     }
     case 'ended':
+    case 'describe':
     case 'history':
       return typeof request.workflowId === 'string' ? request : undefined
     case 'query':

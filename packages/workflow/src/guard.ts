@@ -15,7 +15,7 @@ type AnyFunction = (this: unknown, ...args: unknown[]) => unknown
 
 const hints: Readonly<Record<string, string>> = {
   'Date.now()': 'use ctx.now()',
-  'new Date()': 'use new Date(ctx.now())',
+  'new Date without arguments': 'use new Date(ctx.now())',
   'performance.now()': 'use ctx.now()',
   'Math.random()': 'use ctx.random()',
   'crypto.randomUUID()': 'use ctx.uuid()',
@@ -44,6 +44,7 @@ export function guardGlobals(): () => void {
     if (--installed.users > 0) return
     installed.remove()
     delete world[mark]
+    turns.disable()
   }
 }
 
@@ -118,11 +119,11 @@ class Installed {
     this.#guard(original, 'now', 'Date.now()')
     const guarded: DateConstructor = new Proxy(original, {
       construct(target, args, newTarget) {
-        if (args.length === 0) check('new Date()')
+        if (args.length === 0) check('new Date without arguments')
         return Reflect.construct(target, args, newTarget === guarded ? target : newTarget) as object
       },
       apply(target, self, args) {
-        check('new Date()')
+        check('new Date without arguments')
         return Reflect.apply(target, self, args)
       },
     })

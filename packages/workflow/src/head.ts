@@ -156,6 +156,26 @@ export class Head {
     else this.seqs.push(seq)
   }
 
+  /** Children of the run that are not wanted any longer: they get their close policy, as at an end. */
+  releaseChildren(isKept: (id: number) => boolean): readonly Outgoing[] {
+    const released: Outgoing[] = []
+    for (const { id, child, command } of this.pending.values()) {
+      if (child === undefined || isKept(id)) continue
+      const policy = ('options' in command && (command.options as SpawnOptions | undefined)?.parentClose) || 'terminate'
+      if (policy === 'abandon') continue
+      released.push(
+        this.#post({
+          ...this.#keyed(`child/${id}`),
+          kind: 'exit',
+          to: child,
+          mode: policy,
+          reason: 'its parent ended',
+        }),
+      )
+    }
+    return released
+  }
+
   /** Takes one event, and answers what it asks for. */
   apply(event: JournalEvent): readonly Effect[] {
     if (event.kind === 'started') return this.#restart(event)
@@ -276,15 +296,7 @@ export class Head {
       case 'sleep':
       case 'spawn':
       case 'exec': {
-        const effect: PendingEffect = {
-          ...recorded,
-          kind: 'pending',
-          askedAtMs: atMs,
-          attempt: 1,
-          notBeforeMs: 0,
-          heartbeat: undefined,
-          abandoned: false,
-        }
+        const effect = pendingOf(recorded, atMs)
         this.pending.set(id, effect)
         effects.push(effect)
         return
@@ -315,21 +327,7 @@ export class Head {
   #close(end: Exclude<End, { kind: 'continued' }>): readonly Effect[] {
     this.status = end.kind
     this.end = end
-    const effects: Effect[] = []
-    for (const { id, child, command } of this.pending.values()) {
-      if (child === undefined) continue
-      const policy = ('options' in command && (command.options as SpawnOptions | undefined)?.parentClose) || 'terminate'
-      if (policy === 'abandon') continue
-      effects.push(
-        this.#post({
-          ...this.#keyed(`child/${id}`),
-          kind: 'exit',
-          to: child,
-          mode: policy,
-          reason: 'its parent ended',
-        }),
-      )
-    }
+    const effects: Effect[] = [...this.releaseChildren(() => false)]
     this.watchers.forEach((watcher, number) => {
       effects.push(this.#post({ ...this.#keyed(`notice/${number}`), kind: 'notice', watcher, result: outcomeOf(end) }))
     })
@@ -339,6 +337,22 @@ export class Head {
     this.stuck = undefined
     return effects
   }
+}
+
+/** Written out: a spread costs a tenth of a step. */
+function pendingOf({ id, command, fireAtMs, child }: RecordedCommand, askedAtMs: number): PendingEffect {
+  const kind = 'pending' as const
+  const attempt = 1
+  const notBeforeMs = 0
+  const heartbeat = undefined
+  const abandoned = false
+  if (fireAtMs !== undefined) {
+    return { kind, id, command, fireAtMs, askedAtMs, attempt, notBeforeMs, heartbeat, abandoned }
+  }
+  if (child !== undefined) {
+    return { kind, id, command, child, askedAtMs, attempt, notBeforeMs, heartbeat, abandoned }
+  }
+  return { kind, id, command, askedAtMs, attempt, notBeforeMs, heartbeat, abandoned }
 }
 
 /** A workflow as a person or a program sees it from outside. */

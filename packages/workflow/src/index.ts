@@ -16,8 +16,11 @@ export {
 export { WorkflowDirectory, type ProcessSide, type WorkflowHost } from './directory.ts'
 export { WorkflowEngine, type StartOptions, type WorkflowEngineOptions, type WorkflowStorage } from './engine.ts'
 export type { JournalEvent, MessageWake, Wake } from './events.ts'
+export { forwardOver, serveWorkflows } from './cluster-forward.ts'
 export type { Forward, ForwardedRequest } from './forward.ts'
 export type { Future, Steps } from './future.ts'
+export { exportJournal, importJournal, replayJournal, type ExportedJournal, type Journal } from './exported-journal.ts'
+export { matchesFilter, type ListFilter } from './filter.ts'
 export { FunctionExecutor } from './functions.ts'
 export { guardGlobals } from './guard.ts'
 export type { Description, Status } from './head.ts'
@@ -25,6 +28,7 @@ export { describeMismatch, describeCommand, type JournalMismatch } from './misma
 export type { Notice, Observer } from './observer.ts'
 export type { PartitionAnswer, PartitionRequest, StartRequest } from './requests.ts'
 export {
+  ownProgram,
   scheduleType,
   type MissedPolicy,
   type OverlapPolicy,
@@ -33,5 +37,12 @@ export {
   type ScheduleSpec,
 } from './schedule.ts'
 export { Schedules } from './schedules.ts'
+export {
+  cancelEvent,
+  machineWorkflow,
+  functionActor,
+  workflowActor,
+  type MachineWorkflowOptions,
+} from './statechart.ts'
 export type { UpdateOptions } from './session.ts'
 export { decideRetry, type RetryDecision } from './retry.ts'

@@ -96,14 +96,25 @@ export class Ownership {
     }
     this.holder = undefined
     const { partition } = this.#options
-    const opened = await Partition.open({
+    let opened: Partition | undefined
+    let isFenced = false
+    opened = await Partition.open({
       ...partition,
       name,
       // Each life claims in its own name: a claim of the life before is not this one's.
       node: `${node}#${uuidFrom(partition.rng)}`,
-      onFenced: (error) => this.#lost(error),
+      onFenced: (error) => {
+        isFenced = true
+        // One that was let go before learns it late: that says nothing of its successor here.
+        if (this.owned === opened) this.#lost(error)
+      },
     })
     if (this.#ended) return opened.close()
+    if (isFenced) {
+      // While it was being opened. It is closed by now, and must not be kept for owned.
+      if (leases !== undefined) this.#again(leaseMs / 2)
+      return
+    }
     this.owned = opened
     if (leases !== undefined) this.#renewLater()
   }

@@ -39,11 +39,13 @@ import { decideStart } from './identity.ts'
 import { describeMismatch, type JournalMismatch } from './mismatch.ts'
 import type { Observer } from './observer.ts'
 import type { Outside } from './outside.ts'
+import { maxPayloadBytes, tooLarge } from './payload.ts'
 import { Performer } from './performer.ts'
 import { JournalReader } from './journal.ts'
 import { tooLong, type HistoryLimits } from './limits.ts'
 import { recoverHeads, type Recovered } from './recover.ts'
 import type { PartitionAnswer, PartitionRequest, StartRequest, UpdateRequest } from './requests.ts'
+import { forkJournal } from './reset.ts'
 import { isExpired, type Retention } from './retention.ts'
 import { decideSuccessor, type Successor } from './successor.ts'
 import { Resident, type SizedEvent } from './resident.ts'
@@ -77,6 +79,9 @@ export interface PartitionOptions {
   readonly limits: HistoryLimits
   readonly onFenced: (error: AppError) => void
 }
+
+/** Message ids that a run hands on to the next. A run itself knows all of its own. */
+const rememberedIds = 1_000
 
 /** A journal that stands in more commits than this is written together when it is read. */
 const maxScattered = 8
@@ -177,6 +182,7 @@ export class Partition {
   readonly #options: PartitionOptions
   readonly #slots: Map<string, Slot>
   readonly #chain: CommitChain
+  readonly #maxPayloadBytes: number
   readonly #performer: Performer
   readonly #reader: JournalReader
   readonly #carrier: Carrier
@@ -218,8 +224,13 @@ export class Partition {
       closed: recovered.heads.size - recovered.open,
       events: recovered.events,
     })
-    self.#resume()
-    await self.#consume()
+    try {
+      self.#resume()
+      await self.#consume()
+    } catch (error) {
+      self.drop(self.#gone()) // it would run on, and nobody would know of it
+      throw error
+    }
     return self
   }
 
@@ -237,15 +248,17 @@ export class Partition {
       chain,
       carrier: this.#carrier,
       when: options.checkpoint,
-      recovered,
+      recovered: { bytes: recovered.bytes, commits: recovered.commits, carriedBytes: recovered.carriedBytes },
       heads: () => Array.from(this.#slots.values(), ({ head }) => head),
       forget: (head) => this.#forget(head),
       runFloor: () => this.#runFloor,
     })
+    this.#maxPayloadBytes = maxPayloadBytes(chain.maxEntryBytes)
     this.#performer = new Performer({
       ...options,
+      maxPayloadBytes: this.#maxPayloadBytes,
       wake: (head, wake) => this.#wakeRun(head, wake),
-      record: (head, event) => this.#recordFor(head, event),
+      record: (head, event, onStored) => this.#recordFor(head, event, onStored),
       close: (head, end) => this.#closeRun(head, end),
     })
   }
@@ -265,7 +278,7 @@ export class Partition {
         resolve(given)
       }
       try {
-        this.#take(request, answer)
+        this.#take(this.#fitting(request), answer)
       } catch (error) {
         this.#unanswered.delete(reject)
         reject(error as Error)
@@ -280,6 +293,19 @@ export class Partition {
     return new AppError('unavailable', `partition ${this.#options.name} is not owned by this node`, undefined, {
       retryable: true,
     })
+  }
+
+  /**
+   * The request, if the journal can take it. The end of a child has to be told in any case.
+   *
+   * @throws AppError invalid - it is too large
+   */
+  #fitting(request: PartitionRequest): PartitionRequest {
+    const what = `${request.kind} of workflow ${request.workflowId}`
+    const error = tooLarge(this.#options.codec, request, what, this.#maxPayloadBytes)
+    if (error === undefined) return request
+    if (request.kind === 'child_end') return { ...request, result: { error } }
+    throw new AppError('invalid', error.message, undefined, { retryable: false })
   }
 
   #take(request: PartitionRequest, answer: (answer: PartitionAnswer) => void): void {
@@ -495,6 +521,7 @@ export class Partition {
       }
       if (isRepeat(slot, wake)) void this.#chain.barrier().then(() => onAnswer?.(taken))
       else this.#record(slot, { kind: 'queued', atMs: this.#now(slot), wake }, () => onAnswer?.(taken))
+      if (wake.kind === 'message' && wake.messageId !== undefined) slot.seen?.add(wake.messageId)
     }
   }
 
@@ -507,11 +534,11 @@ export class Partition {
   async #load(slot: Slot): Promise<void> {
     const { head } = slot
     try {
-      const create = this.#options.programs(head.started.type)
-      if (create === undefined) return this.#stick(slot, `no code for workflow type ${head.started.type} on this node`)
       const journal = isFresh(head) ? [] : await this.#readJournal(slot)
       const started = startOf(head, journal)
       slot.seen = seenIds(started, journal)
+      const create = this.#options.programs(head.started.type)
+      if (create === undefined) return this.#stick(slot, `no code for workflow type ${head.started.type} on this node`)
       const resident = new Resident(started, create(), {
         self: this.#options.selfPid(head.workflow),
         taskQueue: this.#options.taskQueue,
@@ -587,7 +614,9 @@ export class Partition {
   #stick(slot: Slot, reason: string, mismatch?: JournalMismatch): void {
     const { head } = slot
     head.stuck = mismatch === undefined ? { reason } : { reason, mismatch }
+    const { seen } = slot
     this.#unload(slot)
+    slot.seen = seen // its mail is still taken, and each letter once
     this.#options.logger.log('error', `workflow ${head.workflow} is stuck: ${reason}`, { workflow: head.workflow })
     this.#options.observe({
       kind: 'stuck',
@@ -604,6 +633,7 @@ export class Partition {
     for (const slot of this.#slots.values()) {
       const { head } = slot
       if (head.stuck === undefined || (workflowId !== undefined && workflowId !== head.workflow)) continue
+      if (head.stuck.isPoisoned === true) continue // no code heals it
       head.stuck = undefined
       if (head.turns === 0) this.#firstWakes(slot)
       else this.#deliverQueued(slot)
@@ -767,6 +797,7 @@ export class Partition {
     const waiting = slot.wakes.splice(0)
     const arrived = waiting.flatMap(({ wake }) => (wake.kind === 'message' && !isRepeat(slot, wake) ? [wake] : []))
     const messages = [...unread, ...queued, ...arrived]
+    const seen = [...(slot.seen ?? [])].slice(-rememberedIds)
     this.#performer.leaveRun(head)
     this.#unload(slot)
     const atMs = this.#now(slot)
@@ -795,6 +826,12 @@ export class Partition {
               (started.runDeadlineMs - Math.max(started.notBeforeMs ?? 0, started.atMs)),
           }),
       ...(messages.length === 0 ? {} : { messages }),
+      ...(seen.length === 0 ? {} : { seen }),
+    }
+    const error = tooLarge(this.#options.codec, next, 'what the next run begins with', this.#chain.maxEntryBytes)
+    if (error !== undefined) {
+      for (const { onAnswer } of waiting) onAnswer?.(refusedClosed(head))
+      return this.#close(slot, { kind: 'failed', error })
     }
     this.#begin(slot, next, head.workflow, () => {
       for (const { wake, onAnswer } of waiting)
@@ -839,10 +876,10 @@ export class Partition {
 
   // --- recording ---------------------------------------------------------------------------------------------------
 
-  #recordFor(head: Head, event: JournalEvent): void {
+  #recordFor(head: Head, event: JournalEvent, onStored?: () => void): void {
     const slot = this.#slots.get(head.workflow)
     if (this.#closed || slot?.head !== head) return
-    this.#record(slot, event)
+    this.#record(slot, event, onStored)
     this.#schedule()
   }
 
@@ -901,7 +938,7 @@ export class Partition {
   async #consume(): Promise<void> {
     const { inbox, name, codec, logger } = this.#options
     if (inbox === undefined) return
-    this.#consumption = await inbox.consume(name, (message) => {
+    const consumption = await inbox.consume(name, (message) => {
       void (async () => {
         try {
           const answer = await this.submit(codec.decode(message.bytes) as PartitionRequest)
@@ -914,6 +951,8 @@ export class Partition {
         }
       })()
     })
+    if (this.#closed) await consumption.stop()
+    else this.#consumption = consumption
   }
 
   #later(delayMs: number, act: () => void): void {
@@ -943,13 +982,16 @@ export class Partition {
     this.#performer.stop()
     for (const cancel of this.#slices) cancel()
     for (const slot of [...this.#resident]) this.#unload(slot)
-    for (const reject of this.#unanswered) reject(error)
+    // Its commit may be stored all the same: whoever asked has to ask the next owner, and must not take this for a no.
+    const unanswered = new AppError('unavailable', error.message, undefined, { retryable: true, cause: error })
+    for (const reject of this.#unanswered) reject(unanswered)
     this.#unanswered.clear()
     void this.#consumption?.stop()
     if (error.kind === 'conflict') {
       this.#options.observe({ kind: 'fenced', partition: this.#options.name, reason: error.message })
-      this.#options.onFenced(error)
     }
+    // Whatever else stopped it but its owner: who takes it for owned must learn of it.
+    if (error.kind !== 'unavailable') this.#options.onFenced(error)
   }
 
   /** Programs are running or being rebuilt at this moment. */
@@ -989,6 +1031,68 @@ export class Partition {
     const slot = this.#known(workflowId)
     if (slot === undefined) throw new AppError('not_found', `no workflow ${workflowId}`)
     return slot
+  }
+
+  /**
+   * Forks the run before its turn `toTurn` (from 0) into a new one and answers its number. A crash on the way leaves the
+   * old run as it was.
+   *
+   * @throws AppError invalid - there is no such turn
+   * @throws AppError conflict - the workflow does not stand still long enough to be read
+   */
+  async reset(workflowId: string, toTurn: number): Promise<number> {
+    const slot = this.#existing(workflowId)
+    const { head } = slot
+    const journal = await this.#stored(workflowId)
+    const isStill = slot.unstored === 0 && journal.length === head.events && !this.#carrier.isCarrying(head)
+    if (!isStill || slot.state === 'running' || slot.state === 'loading') {
+      throw new AppError('conflict', `workflow ${workflowId} is at work just now; try again`, undefined, {
+        retryable: true,
+      })
+    }
+    const after = this.#chain.seq
+    const { started, events } = forkJournal(
+      journal.map(({ event }) => event),
+      toTurn,
+      this.#now(slot),
+    )
+    this.#performer.leaveRun(head)
+    this.#unload(slot)
+    const wanted = new Set(events.flatMap((event) => (event.kind === 'turn' ? event.commands.map(({ id }) => id) : [])))
+    const released = head.isOpen ? head.releaseChildren((id) => wanted.has(id)) : []
+    const bytes = this.#fork(slot, started, events)
+    slot.state = 'loading' // nothing runs before the new run is written (T1 of the carrier's head)
+    await this.#carrier.begin(head, bytes, after)
+    slot.state = 'cold'
+    if (!head.isOpen || head.run !== started.run) return started.run
+    this.#performer.armRun(head)
+    for (const outgoing of released) this.#performer.perform(head, outgoing)
+    for (const effect of head.pending.values()) this.#performer.performAgain(head, effect)
+    if (head.turns > 0) {
+      slot.hasBegun = true
+      this.#deliverQueued(slot)
+    } else this.#firstWakes(slot)
+    if (slot.hasWakes) this.#activate(slot)
+    this.#schedule()
+    return started.run
+  }
+
+  /** The head as the forked journal leaves it; what the old run sent has been sent. */
+  #fork(slot: Slot, started: Started, events: readonly JournalEvent[]): Uint8Array[] {
+    const { head } = slot
+    const bytes: Uint8Array[] = []
+    const take = (event: JournalEvent): void => {
+      const encoded = this.#chain.encode(event)
+      head.apply(event)
+      head.bytes += encoded.length
+      bytes.push(encoded)
+    }
+    take(started)
+    for (const event of events) take(event)
+    const prefix = `${head.run}/`
+    const sent = Array.from(head.outbox, ([key]) => key).filter((key) => key.startsWith(prefix))
+    if (sent.length > 0) take({ kind: 'settled', keys: sent })
+    return bytes
   }
 
   /** Writes what counts forward and trims the rest, now and not when it is time. */
@@ -1057,7 +1161,7 @@ function isRepeat(slot: Slot, wake: Wake): boolean {
     case 'exit':
       return !slot.head.pending.has(wake.id)
     case 'message':
-      return wake.messageId !== undefined && slot.seen?.has(wake.messageId) === true
+      return wake.messageId !== undefined && hasSeen(slot, wake.messageId)
     case 'queued':
       return slot.head.queued[wake.index] === undefined
     case 'start':
@@ -1067,6 +1171,13 @@ function isRepeat(slot: Slot, wake: Wake): boolean {
     case 'cancel':
       return false
   }
+}
+
+/** Known without its journal where nothing of it was delivered yet. */
+function hasSeen({ seen, head }: Slot, id: string): boolean {
+  if (seen !== undefined) return seen.has(id)
+  const isQueued = head.queued.some((wake) => wake?.kind === 'message' && wake.messageId === id)
+  return head.turns === 0 && (isQueued || head.started.seen?.includes(id) === true)
 }
 
 /** It has only just been started, here: there is nothing to read back. */
@@ -1084,6 +1195,7 @@ function seenIds(started: Started, journal: readonly SizedEvent[]): Set<string> 
   const see = (wake: Wake): void => {
     if (wake.kind === 'message' && wake.messageId !== undefined) seen.add(wake.messageId)
   }
+  for (const id of started.seen ?? []) seen.add(id)
   for (const message of started.messages ?? []) see(message)
   for (const { event } of journal) if (event.kind === 'turn' || event.kind === 'queued') see(event.wake)
   return seen

@@ -1,14 +1,28 @@
-import { AppError, toWire, type CancelTimer, type Clock, type Pid, type WireError } from '@daruma/protocol'
+import {
+  AppError,
+  toWire,
+  type CancelTimer,
+  type Clock,
+  type Codec,
+  type Destination,
+  type Pid,
+  type WireError,
+} from '@daruma/protocol'
 import { runAttempt, type ActivityExecutor, type Attempt, type AttemptOutcome } from './activity.ts'
 import type { EngineEnd, JournalEvent, Wake } from './events.ts'
 import type { Effect, Head, Outgoing, PendingEffect } from './head.ts'
+import { describeCommand } from './mismatch.ts'
 import type { Observer } from './observer.ts'
 import type { Outside } from './outside.ts'
+import { tooLarge } from './payload.ts'
 import type { StartRequest } from './requests.ts'
 import { decideRetry } from './retry.ts'
 import { TimerHeap, type Due } from './timers.ts'
 
 export interface PerformerOptions {
+  readonly codec: Codec
+  /** What one answer may bring into a workflow. */
+  readonly maxPayloadBytes: number
   readonly clock: Clock
   readonly machineClock: Clock
   readonly executor: ActivityExecutor
@@ -19,7 +33,7 @@ export interface PerformerOptions {
   /** Gives an event to the program of a run. */
   readonly wake: (head: Head, wake: Wake) => void
   /** Records an event that the program does not see. */
-  readonly record: (head: Head, event: JournalEvent) => void
+  readonly record: (head: Head, event: JournalEvent, onStored?: () => void) => void
   readonly close: (head: Head, end: EngineEnd) => void
 }
 
@@ -53,6 +67,8 @@ export class Performer {
   readonly #settled = new Map<Head, string[]>()
   #settleTimer: CancelTimer | undefined
   readonly #retries = new Set<CancelTimer>()
+  /** By sender and receiver: what waits for the one before it to arrive. */
+  readonly #lanes = new Map<string, (() => void)[]>()
 
   constructor(options: PerformerOptions) {
     this.#options = options
@@ -206,8 +222,9 @@ export class Performer {
     if (this.#running < this.#options.maxConcurrentActivities) this.#queue.shift()?.()
   }
 
-  #attempted(head: Head, effect: PendingEffect, outcome: AttemptOutcome): void {
+  #attempted(head: Head, effect: PendingEffect, answered: AttemptOutcome): void {
     const { id, command } = effect
+    const outcome = this.#fitting(effect, answered)
     if (outcome.kind === 'completed')
       return this.#options.wake(head, { kind: 'completed', id, value: outcome.value ?? null })
     const nowMs = this.#options.clock.wallMs()
@@ -217,7 +234,7 @@ export class Performer {
       : decideRetry(options, effect.attempt, outcome.error, nowMs - effect.askedAtMs)
     if (decision.kind === 'give_up') return this.#options.wake(head, { kind: 'failed', id, error: decision.error })
     const nextAtMs = nowMs + decision.delayMs
-    this.#options.record(head, {
+    const failed: JournalEvent = {
       kind: 'attempt_failed',
       atMs: nowMs,
       id,
@@ -225,22 +242,47 @@ export class Performer {
       error: outcome.error,
       nextAtMs,
       ...(outcome.heartbeat === undefined ? {} : { heartbeat: outcome.heartbeat }),
+    }
+    // The next attempt is an effect like any other: an owner that was fenced meanwhile must not go on trying.
+    this.#options.record(head, failed, () => {
+      if (head.pending.get(id) === effect) this.#arm(head, id, nextAtMs)
     })
-    this.#arm(head, id, nextAtMs)
+  }
+
+  /** What the journal cannot take is the failure of its call, not of the workflow. */
+  #fitting({ command }: PendingEffect, outcome: AttemptOutcome): AttemptOutcome {
+    const { codec, maxPayloadBytes } = this.#options
+    const name = describeCommand(command)
+    if (outcome.kind === 'completed') {
+      const error = tooLarge(codec, outcome.value, `${name}: its result`, maxPayloadBytes)
+      return error === undefined ? outcome : { kind: 'failed', error, heartbeat: undefined }
+    }
+    const { error, heartbeat } = outcome
+    const found = tooLarge(codec, { error, heartbeat }, `${name}: its error`, maxPayloadBytes)
+    if (found === undefined) return outcome
+    const message = `${error.message.slice(0, 1_000)} (${found.message})`
+    return { kind: 'failed', error: { ...found, kind: error.kind, message }, heartbeat: undefined }
   }
 
   /** The program gave up a pending command: it is told so at once, unless it asked to wait for the real end. */
   #abandon(head: Head, effect: PendingEffect): void {
     const { command, id, child } = effect
     const attempt = this.#attempts.get(head)?.get(id)
-    const mode = (command.kind === 'call' || command.kind === 'exec' ? command.options?.cancellation : undefined) ?? 'try'
+    const mode =
+      (command.kind === 'call' || command.kind === 'exec' ? command.options?.cancellation : undefined) ?? 'try'
     if (mode === 'wait' && attempt !== undefined) return attempt.interrupt('canceled by the workflow')
     const tell = (): void =>
-      this.#options.wake(head, { kind: 'failed', id, error: { kind: 'canceled', message: 'canceled', retryable: false } })
+      this.#options.wake(head, {
+        kind: 'failed',
+        id,
+        error: { kind: 'canceled', message: 'canceled', retryable: false },
+      })
     if (child !== undefined && mode !== 'abandon') {
       const self = this.#options.selfPid(head.workflow)
       // The abandonment is settled when the child has it: a crash before that tells the child again.
-      return this.#deliver(
+      return this.#deliverTo(
+        head,
+        child,
         () => this.#options.outside.exit(child, 'cancel', self, 'canceled by the parent'),
         mode === 'wait' ? noop : tell,
       )
@@ -256,7 +298,9 @@ export class Performer {
     if (command.kind !== 'spawn' && command.kind !== 'exec') return
     const child = effect.child!
     const request = childRequest(head, effect, this.#options.selfPid(head.workflow))
-    this.#deliver(
+    this.#deliverTo(
+      head,
+      child,
       async () => {
         const answer = await this.#options.outside.startChild(child, request)
         if (answer.kind === 'refused') throw new AppError(answer.error.kind, answer.error.message)
@@ -284,27 +328,44 @@ export class Performer {
   #post(head: Head, outgoing: Outgoing): void {
     const self = this.#options.selfPid(head.workflow)
     const { outside } = this.#options
-    this.#deliver(
-      () => {
-        switch (outgoing.kind) {
-          case 'send': {
-            const { to, topic, payload, key } = outgoing
-            return outside.send(to, {
-              kind: 'message',
-              from: self,
-              topic,
-              payload,
-              messageId: `${head.workflow}/${key}`,
-            })
-          }
-          case 'exit':
-            return outside.exit(outgoing.to, outgoing.mode, self, outgoing.reason)
-          case 'notice':
-            return outside.childEnded(outgoing.watcher, self, outgoing.result)
-        }
-      },
-      () => this.#settle(head, outgoing.key),
-    )
+    const settle = (): void => this.#settle(head, outgoing.key)
+    switch (outgoing.kind) {
+      case 'send': {
+        const { to, topic, payload, key } = outgoing
+        const message = { kind: 'message', from: self, topic, payload, messageId: `${head.workflow}/${key}` } as const
+        return this.#deliverTo(head, to, () => outside.send(to, message), settle)
+      }
+      case 'exit': {
+        const { to, mode, reason } = outgoing
+        return this.#deliverTo(head, to, () => outside.exit(to, mode, self, reason), settle)
+      }
+      case 'notice':
+        return this.#deliver(() => outside.childEnded(outgoing.watcher, self, outgoing.result), settle)
+    }
+  }
+
+  /**
+   * In the order in which the program asked: one that has to be tried again must not be overtaken (G5), and an exit
+   * must not reach a child before its start does.
+   */
+  #deliverTo(
+    head: Head,
+    to: Destination,
+    act: () => Promise<void>,
+    onDone: (error: WireError | undefined) => void,
+  ): void {
+    const lane = `${head.workflow} ${String(to)}`
+    const begin = (): void =>
+      this.#deliver(act, (error) => {
+        onDone(error)
+        const next = this.#lanes.get(lane)?.shift()
+        if (next === undefined) this.#lanes.delete(lane)
+        else next()
+      })
+    const waiting = this.#lanes.get(lane)
+    if (waiting !== undefined) return void waiting.push(begin)
+    this.#lanes.set(lane, [])
+    begin()
   }
 
   // --- at least once -----------------------------------------------------------------------------------------------
@@ -353,6 +414,7 @@ export class Performer {
     }
     this.#attempts.clear()
     this.#queue.length = 0
+    this.#lanes.clear()
   }
 }
 
@@ -360,12 +422,14 @@ function childRequest(head: Head, { command, child, id }: PendingEffect, parent:
   if (command.kind !== 'spawn' && command.kind !== 'exec') throw new TypeError('not a child')
   const { options } = command
   const given = options?.workflowId ?? options?.name
+  // After a reset, the child of the earlier run may still run: it is joined.
+  const isAdopted = head.started.resetOf !== undefined
   return {
     kind: 'start',
     workflowId: String(child!.id),
     type: command.target,
     args: command.args,
-    conflict: options?.idConflict ?? (given === undefined ? 'fail' : 'use_existing'),
+    conflict: options?.idConflict ?? (given === undefined && !isAdopted ? 'fail' : 'use_existing'),
     reuse: options?.idReuse ?? 'allow_duplicate',
     requestId: keyOf(head, id),
     parent: { pid: parent, run: head.run, id, closePolicy: options?.parentClose ?? 'terminate' },

@@ -1,4 +1,4 @@
-import type { Codec, Log, Logger } from '@daruma/protocol'
+import { AppError, type Codec, type Log, type Logger } from '@daruma/protocol'
 import { decodeAt, decodeCommit, decodeEvent, type CarriedEntry, type Entry, type LogPosition } from './commit.ts'
 import type { JournalEvent, Started } from './events.ts'
 import { Head } from './head.ts'
@@ -31,7 +31,10 @@ export interface LogRange {
  *   come before its head are in the head: they are only remembered as places.
  * - R2 An entry that cannot be read makes its workflow stuck, never others: it is reported with its place, not skipped.
  *
+ * - R3 The scan has come to the claim itself, which is the last record that this owner knows of, or nothing is recovered.
+ *
  * @throws AppError invalid - a whole commit that cannot be read, or one of a newer version
+ * @throws AppError unavailable - the log ended before the claim: try again
  */
 export async function recoverHeads(
   log: Log,
@@ -45,8 +48,10 @@ export async function recoverHeads(
   let read = 0
   let carriedBytes = 0
   let runFloor = 1
+  let reached = 0
   for await (const { seq, bytes } of log.scan(partition, range.from + 1)) {
     if (seq > range.until) break
+    reached = seq
     commits++
     read += bytes.length
     const where = { partition, seq }
@@ -57,6 +62,11 @@ export async function recoverHeads(
       for (const entry of commit.entries) recovery.carried(entry, where)
     }
     if (commit.kind === 'checkpointed') runFloor = Math.max(runFloor, commit.runFloor)
+  }
+  // R3: half a log is worse than none: what was not read would be started a second time.
+  if (reached !== range.until) {
+    const message = `log ${partition}: reading ended at ${reached}, the claim stands at ${range.until}`
+    throw new AppError('unavailable', message, undefined, { retryable: true })
   }
   const heads = recovery.heads()
   let open = 0
@@ -103,6 +113,11 @@ class Recovery {
       place.seqs = []
       place.poisoned = undefined
     } else {
+      if (event.kind === 'closed' && place.poisoned !== undefined) {
+        // An end that the engine decided holds whatever stands before it.
+        place.head ??= unreadable(place.workflow, place.poisoned.run)
+        place.poisoned = undefined
+      }
       place.head?.apply(event) // R1
     }
     if (place.head !== undefined) place.head.bytes += entry.bytes.length

@@ -1,4 +1,4 @@
-import { AppError, findUnsendable, type RetryPolicy } from '@daruma/protocol'
+import { AppError, findUnsendable, type ProgramFactory, type RetryPolicy } from '@daruma/protocol'
 import { parseCron } from './cron.ts'
 import { workflow, type ChildHandle, type GeneratorContext } from './define.ts'
 import type { Steps } from './future.ts'
@@ -81,7 +81,8 @@ export function problemsOfSchedule(spec: ScheduleSpec): string[] {
       problems.push((error as Error).message)
     }
   }
-  if (typeof spec.workflow?.type !== 'string' || spec.workflow.type === '') problems.push('workflow.type: which workflow is to be started')
+  if (typeof spec.workflow?.type !== 'string' || spec.workflow.type === '')
+    problems.push('workflow.type: which workflow is to be started')
   if (spec.overlap !== undefined && !['skip', 'buffer_one', 'allow_all'].includes(spec.overlap))
     problems.push(`overlap: ${spec.overlap} is none of skip, buffer_one, allow_all`)
   if (spec.missed !== undefined && !['skip', 'one', 'all'].includes(spec.missed))
@@ -98,6 +99,11 @@ export function problemsOfSchedule(spec: ScheduleSpec): string[] {
 export const scheduleWorkflow = workflow.gen(scheduleType, function* (ctx, input: ScheduleState) {
   return yield* new Schedule(ctx, input).run()
 })
+
+/** Programs that the engine brings along. */
+export function ownProgram(type: string): ProgramFactory | undefined {
+  return type === scheduleType ? scheduleWorkflow.create : undefined
+}
 
 export function newSchedule(name: string, spec: ScheduleSpec, nowMs: number): ScheduleState {
   return {
@@ -277,7 +283,8 @@ class Schedule {
   #describe(): ScheduleDescription {
     const { name: _, bufferedMs, ...state } = this.#state()
     const nextTicksMs: number[] = []
-    for (let at = this.#next(this.#lastTickMs); at !== undefined && nextTicksMs.length < 5; at = this.#next(at)) nextTicksMs.push(at)
+    for (let at = this.#next(this.#lastTickMs); at !== undefined && nextTicksMs.length < 5; at = this.#next(at))
+      nextTicksMs.push(at)
     return { ...state, buffered: bufferedMs.length, nextTicksMs }
   }
 }
@@ -290,9 +297,14 @@ export function checkSchedule(spec: ScheduleSpec): void {
 
 function backfillable(fromMs: unknown, toMs: unknown): void {
   if (typeof fromMs !== 'number' || typeof toMs !== 'number' || !(fromMs <= toMs))
-    throw new AppError('invalid', `backfill from ${String(fromMs)} to ${String(toMs)}: give two instants in milliseconds`, undefined, {
-      retryable: false,
-    })
+    throw new AppError(
+      'invalid',
+      `backfill from ${String(fromMs)} to ${String(toMs)}: give two instants in milliseconds`,
+      undefined,
+      {
+        retryable: false,
+      },
+    )
 }
 
 function linesOf({ cron }: ScheduleSpec): readonly string[] {

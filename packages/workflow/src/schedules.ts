@@ -5,10 +5,13 @@ import { checkSchedule, newSchedule, scheduleType, type ScheduleDescription, typ
 
 /** The schedules of one task queue, by name. Each is a workflow with the id `schedule:<name>`. */
 export class Schedules {
-  readonly #engine: Pick<WorkflowEngine, 'start' | 'update' | 'query' | 'cancel' | 'list' | 'ended'>
+  readonly #engine: Pick<WorkflowEngine, 'start' | 'update' | 'query' | 'cancel' | 'list' | 'find'>
   readonly #nowMs: () => number
 
-  constructor(engine: Pick<WorkflowEngine, 'start' | 'update' | 'query' | 'cancel' | 'list' | 'ended'>, nowMs: () => number) {
+  constructor(
+    engine: Pick<WorkflowEngine, 'start' | 'update' | 'query' | 'cancel' | 'list' | 'find'>,
+    nowMs: () => number,
+  ) {
     this.#engine = engine
     this.#nowMs = nowMs
   }
@@ -19,7 +22,10 @@ export class Schedules {
    */
   async create(name: string, spec: ScheduleSpec): Promise<void> {
     checkSchedule(spec)
-    await this.#engine.start(scheduleType, [newSchedule(name, spec, this.#nowMs())], { id: idOf(name), idConflict: 'fail' })
+    await this.#engine.start(scheduleType, [newSchedule(name, spec, this.#nowMs())], {
+      id: idOf(name),
+      idConflict: 'fail',
+    })
   }
 
   /** Its ticks pass without effect until it is resumed. What it started goes on. */
@@ -50,8 +56,15 @@ export class Schedules {
   }
 
   async describe(name: string): Promise<ScheduleDescription> {
-    const answer = (await this.#engine.query(idOf(name), 'describe').catch(asSchedule(name))) as { value: ScheduleDescription }
+    const answer = (await this.#engine.query(idOf(name), 'describe').catch(asSchedule(name))) as {
+      value: ScheduleDescription
+    }
     return answer.value
+  }
+
+  async has(name: string): Promise<boolean> {
+    const found = await this.#engine.find(idOf(name))
+    return found?.status === 'running' || found?.status === 'stuck'
   }
 
   /** Ends it. What it started goes on. */
@@ -80,7 +93,8 @@ function idOf(name: string): string {
 /** A schedule that is not there is told of by its name. */
 function asSchedule(name: string): (error: unknown) => never {
   return (error) => {
-    if (error instanceof AppError && error.kind === 'not_found') throw new AppError('not_found', `no schedule "${name}"`)
+    if (error instanceof AppError && error.kind === 'not_found')
+      throw new AppError('not_found', `no schedule "${name}"`)
     throw error
   }
 }

@@ -14,7 +14,7 @@ describe('with guarded globals', () => {
 
   test.each<[string, () => unknown]>([
     ['Date.now()', () => Date.now()],
-    ['new Date()', () => new Date()],
+    ['new Date without arguments', () => new Date()],
     ['performance.now()', () => performance.now()],
     ['Math.random()', () => Math.random()],
     ['crypto.randomUUID()', () => crypto.randomUUID()],

@@ -45,7 +45,19 @@ const asAsync = workflow('w', async (ctx: WorkflowContext, n: number) => {
   ready = true
   const held = await wait
   const shielded = await ctx.shield((inner) => inner.call(double, 9))
-  return { a, b, branches, first, failure, held, shielded, child: await handle.result(), random: ctx.random() < 1, tag: tag.length, elapsedMs: ctx.now() - started }
+  return {
+    a,
+    b,
+    branches,
+    first,
+    failure,
+    held,
+    shielded,
+    child: await handle.result(),
+    random: ctx.random() < 1,
+    tag: tag.length,
+    elapsedMs: ctx.now() - started,
+  }
 })
 
 const asGen = workflow.gen('w', function* (ctx: GeneratorContext, n: number) {
@@ -76,7 +88,19 @@ const asGen = workflow.gen('w', function* (ctx: GeneratorContext, n: number) {
   ready = true
   const held = yield* wait
   const shielded = yield* ctx.shield((inner) => inner.call(double, 9))
-  return { a, b, branches, first, failure, held, shielded, child: yield* handle.result(), random: ctx.random() < 1, tag: tag.length, elapsedMs: ctx.now() - started }
+  return {
+    a,
+    b,
+    branches,
+    first,
+    failure,
+    held,
+    shielded,
+    child: yield* handle.result(),
+    random: ctx.random() < 1,
+    tag: tag.length,
+    elapsedMs: ctx.now() - started,
+  }
 })
 
 const play = async (lab: WorkflowLab): Promise<void> => {
@@ -99,7 +123,10 @@ describe('a workflow written as a generator', () => {
       const result = await lab.result('w')
       const events = await lab.settle(lab.engine.history('w'))
       // Seeds differ from start to start; what they grow does, too.
-      journals.push({ result, events: events.filter(({ kind }) => kind === 'turn').map((event) => ({ ...event, atMs: 0 })) })
+      journals.push({
+        result,
+        events: events.filter(({ kind }) => kind === 'turn').map((event) => ({ ...event, atMs: 0 })),
+      })
     }
     const text = (journal: unknown): string => JSON.stringify(journal).replace(/"(fireAtMs|nextAtMs)":\d+/g, '"$1":0')
     expect(text(journals[1])).toEqual(text(journals[0]))
@@ -108,9 +135,19 @@ describe('a workflow written as a generator', () => {
 
   test.each([10_000, 0])('survives a crash at every commit with %i programs kept in memory', async (maxResident) => {
     const report = await crashAtEveryStep({ workflows: [asGen, childGen], functions, maxResident }, play)
-    expect(report.undisturbed.value).toMatchObject({ a: 6, b: 10, branches: [2, 4], first: 'went', failure: 'no', held: true })
+    expect(report.undisturbed.value).toMatchObject({
+      a: 6,
+      b: 10,
+      branches: [2, 4],
+      first: 'went',
+      failure: 'no',
+      held: true,
+    })
     for (const { outcome } of report.crashes) {
-      expect({ ...(outcome.value as object), elapsedMs: 0 }).toEqual({ ...(report.undisturbed.value as object), elapsedMs: 0 })
+      expect({ ...(outcome.value as object), elapsedMs: 0 }).toEqual({
+        ...(report.undisturbed.value as object),
+        elapsedMs: 0,
+      })
     }
   })
 

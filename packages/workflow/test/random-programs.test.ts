@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isAppError, seededRng, type Rng } from '@daruma/protocol'
 import type { FaultPlan } from '@daruma/protocol/testing'
-import { activity, workflow, type WorkflowContext } from '@daruma/workflow'
+import { activity, workflow, type GeneratorContext, type Steps, type WorkflowContext } from '@daruma/workflow'
 import { WorkflowLab } from '@daruma/workflow/testing'
 
 /**
@@ -66,6 +66,39 @@ async function interpret(ctx: WorkflowContext, ops: readonly Op[]): Promise<unkn
   return results
 }
 
+/** The same in the other form: a life may go on with the journal that the other one wrote. */
+const generatorInterpreter = workflow.gen('interpreter', function* (ctx, ops: readonly Op[]): Steps<unknown> {
+  return yield* interpretSteps(ctx, ops)
+})
+
+function* interpretSteps(ctx: GeneratorContext, ops: readonly Op[]): Steps<unknown> {
+  const results: unknown[] = []
+  for (const op of ops) {
+    switch (op.kind) {
+      case 'call':
+        results.push(yield* ctx.call(double, op.n))
+        break
+      case 'sleep':
+        yield* ctx.sleep(op.ms)
+        results.push('slept')
+        break
+      case 'receive':
+        results.push(yield* ctx.receive(op.topic))
+        break
+      case 'child':
+        results.push(yield* ctx.exec<unknown>('interpreter', op.ops))
+        break
+      case 'all':
+        results.push(yield* ctx.all(op.branches.map((branch) => ctx.fork(() => interpretSteps(ctx, branch)))))
+        break
+      case 'random':
+        results.push(ctx.random() < 2)
+        break
+    }
+  }
+  return results
+}
+
 /** What the program comes to when nothing happens; `mail` hands out the messages of each topic in order. */
 function model(ops: readonly Op[], mail: (topic: string) => number): unknown {
   return ops.map((op) => {
@@ -117,6 +150,7 @@ async function torture(seed: string): Promise<void> {
   let crashes = Math.floor(rng.next() * 4)
   for (;;) {
     const isLast = crashes-- <= 0
+    lab.define(rng.next() < 0.5 ? interpreter : generatorInterpreter)
     try {
       await lab.open(isLast ? undefined : randomFaults(rng))
       const play = (async () => {

@@ -159,20 +159,23 @@ describe('a schedule', () => {
     expect(lab.engine.describe('schedule:s')?.run).toBeGreaterThan(1)
   })
 
-  test.each([10_000, 0])('survives a crash at every commit with %i programs in memory: a tick counts once', async (maxResident) => {
-    const outcome = await crashAtEveryStep({ workflows: [job], functions: [report], maxResident }, async (lab) => {
-      const endAtMs = 3 * hourMs + 1
-      await lab.settle(lab.engine.schedules.create('s', hourly(1_000, { endAtMs: lab.clock.wallMs() + 100 * hourMs }))).catch(
-        (error: unknown) => {
-          if (!isAppError(error, 'already_exists')) throw error
-        },
-      )
-      await lab.start('job', 0, { id: 'w', requestId: 'w', startDelayMs: endAtMs })
-    })
-    expect(outcome.commits).toBeGreaterThan(5)
-    for (const { executions } of outcome.crashes) {
-      const keys = executions.map(({ key }) => key)
-      expect(keys.length - new Set(keys).size).toBeLessThanOrEqual(1)
-    }
-  })
+  test.each([10_000, 0])(
+    'survives a crash at every commit with %i programs in memory: a tick counts once',
+    async (maxResident) => {
+      const outcome = await crashAtEveryStep({ workflows: [job], functions: [report], maxResident }, async (lab) => {
+        const endAtMs = 3 * hourMs + 1
+        await lab
+          .settle(lab.engine.schedules.create('s', hourly(1_000, { endAtMs: lab.clock.wallMs() + 100 * hourMs })))
+          .catch((error: unknown) => {
+            if (!isAppError(error, 'already_exists')) throw error
+          })
+        await lab.start('job', 0, { id: 'w', requestId: 'w', startDelayMs: endAtMs })
+      })
+      expect(outcome.commits).toBeGreaterThan(5)
+      for (const { executions } of outcome.crashes) {
+        const keys = executions.map(({ key }) => key)
+        expect(keys.length - new Set(keys).size).toBeLessThanOrEqual(1)
+      }
+    },
+  )
 })

@@ -62,6 +62,25 @@ describe('a scope', () => {
     expect(await lab.result(await lab.start('g'))).toBe(expected)
   })
 
+  test('with a time limit survives a crash at every commit', async () => {
+    const w = workflow('w', async (ctx) => {
+      const answers: unknown[] = []
+      for (const workMs of [500, 5_000]) {
+        const work = ctx.withTimeout('1s', async (scope) => {
+          await scope.sleep(workMs)
+          return scope.call(tidy, undefined)
+        })
+        answers.push(await work.catch((error: Error) => error.message))
+      }
+      return answers
+    })
+    const report = await crashAtEveryStep({ workflows: [w], functions: [tidy], maxResident: 0 }, async (lab) => {
+      await lab.start('w', undefined, { id: 'w', requestId: 'once' })
+    })
+    expect(report.undisturbed.value).toEqual(['tidied', 'it took longer than 1s'])
+    for (const { outcome } of report.crashes) expect(outcome).toEqual(report.undisturbed)
+  })
+
   test('inside of a shield can still be cancelled by itself', async () => {
     const w = workflow('w', async (ctx) =>
       ctx.shield(async (shield) =>

@@ -13,7 +13,8 @@ const account = workflow('account', async (ctx) => {
     'deposit',
     async (amount: number) => {
       await ctx.sleep(1_000)
-      balance += await ctx.call(note, amount)
+      const noted = await ctx.call(note, amount)
+      balance += noted
       return balance
     },
     {
@@ -39,7 +40,8 @@ const generatorAccount = workflow.gen('account', function* (ctx) {
   let closed = false
   ctx.onUpdate('deposit', function* (amount: number) {
     yield* ctx.sleep(1_000)
-    balance += yield* ctx.call(note, amount)
+    const noted = yield* ctx.call(note, amount)
+    balance += noted
     return balance
   } as never)
   ctx.onUpdate('close', () => {
@@ -82,7 +84,9 @@ describe('an update', () => {
   test('is answered at acceptance to those who ask for no more', async () => {
     const { lab, id } = await open()
     const beforeMs = lab.clock.wallMs()
-    expect(await lab.settle(lab.engine.update(id, 'deposit', [5], { updateId: 'u', waitFor: 'accepted' }))).toBeUndefined()
+    expect(
+      await lab.settle(lab.engine.update(id, 'deposit', [5], { updateId: 'u', waitFor: 'accepted' })),
+    ).toBeUndefined()
     expect(lab.clock.wallMs()).toBe(beforeMs)
     expect(await lab.settle(lab.engine.update(id, 'deposit', [5], { updateId: 'u' }))).toBe(5)
   })
@@ -98,6 +102,21 @@ describe('an update', () => {
     expect(await lab.settle(ask())).toBe(5)
     expect(await lab.result(id)).toBe(5)
     expect(lab.executions).toHaveLength(1)
+  })
+
+  test('counts once also when a checkpoint carried it forward', async () => {
+    const { lab, id } = await open()
+    const ask = (): Promise<unknown> => lab.engine.update(id, 'deposit', [5], { updateId: 'u' })
+    const started = lab.engine.update(id, 'deposit', [7], { updateId: 'v', waitFor: 'accepted' })
+    await lab.settle(started)
+    await lab.settle(lab.engine.checkpoint())
+    expect(await lab.settle(ask())).toBe(12)
+    await lab.settle(lab.engine.checkpoint())
+    lab.crash()
+    await lab.open()
+    expect(await lab.settle(ask())).toBe(12)
+    expect(await lab.settle(lab.engine.update(id, 'deposit', [7], { updateId: 'v' }))).toBe(7)
+    expect(lab.executions).toHaveLength(2)
   })
 
   test('goes on after a crash, and its validator is not asked again', async () => {
@@ -134,7 +153,9 @@ describe('an update', () => {
     const lab = new WorkflowLab({ workflows: [plain] })
     await lab.open()
     const id = await lab.start('plain')
-    await expect(lab.settle(lab.engine.update(id, 'x'))).rejects.toThrowError('no update "x" on workflow plain; it has: none')
+    await expect(lab.settle(lab.engine.update(id, 'x'))).rejects.toThrowError(
+      'no update "x" on workflow plain; it has: none',
+    )
   })
 
   test('with values that cannot be recorded is refused with their path', async () => {

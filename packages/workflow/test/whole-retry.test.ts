@@ -68,7 +68,11 @@ describe('a cron line of a start', () => {
     await ctx.call(tick, ctx.now())
     await ctx.sleep(sleepMs)
   })
-  const run = async (sleepMs: number, hours: number, options: object): Promise<{ lab: WorkflowLab; hours: number[] }> => {
+  const run = async (
+    sleepMs: number,
+    hours: number,
+    options: object,
+  ): Promise<{ lab: WorkflowLab; hours: number[] }> => {
     const lab = new WorkflowLab({ workflows: [ticking], functions: [tick] })
     await lab.open()
     await lab.start('w', sleepMs, { id: 'w', ...options })
@@ -95,10 +99,29 @@ describe('a cron line of a start', () => {
     expect(hours.slice(0, 3)).toEqual([0, 2, 4])
   })
 
+  test('survives a crash at every commit: a run begins once for its instant', async () => {
+    const report = await crashAtEveryStep({ workflows: [ticking], functions: [tick] }, async (lab) => {
+      const executionTimeoutMs = 3.5 * hourMs
+      await lab.start('w', 1_000, { id: 'w', requestId: 'once', cronSchedule: '0 * * * *', executionTimeoutMs })
+    })
+    expect(report.undisturbed).toEqual({ value: undefined }) // of the last run for which there was time
+    expect(report.commits).toBeGreaterThan(8)
+    for (const { outcome, executions, atCommit, how } of report.crashes) {
+      expect(outcome).toEqual(report.undisturbed)
+      const keys = new Set(executions.map(({ key }) => key))
+      expect([...keys], `${how} ${atCommit}`).toEqual(['w/1/1', 'w/2/1', 'w/3/1', 'w/4/1'].slice(0, keys.size))
+      expect(keys.size).toBeGreaterThanOrEqual(3)
+    }
+  })
+
   test('that cannot be read refuses the start', async () => {
     const lab = new WorkflowLab({ workflows: [ticking] })
     await lab.open()
-    await expect(lab.start('w', 1, { cronSchedule: 'every day' })).rejects.toThrowError('cron line "every day" in zone UTC')
-    await expect(lab.start('w', 1, { cronSchedule: '@daily', timeZone: 'Mars/Base' })).rejects.toThrowError('zone Mars/Base')
+    await expect(lab.start('w', 1, { cronSchedule: 'every day' })).rejects.toThrowError(
+      'cron line "every day" in zone UTC',
+    )
+    await expect(lab.start('w', 1, { cronSchedule: '@daily', timeZone: 'Mars/Base' })).rejects.toThrowError(
+      'zone Mars/Base',
+    )
   })
 })

@@ -385,7 +385,7 @@ test('a second owner of the log fences the first, which stops without a line mor
   const first = await lab.open()
   const id = await lab.start('payment', { id: '7' })
   await lab.open()
-  await expect(first.send(id, 'x', [])).rejects.toMatchObject({ kind: 'conflict' })
+  await expect(first.send(id, 'x', [])).rejects.toMatchObject({ kind: 'unavailable' })
   expect(lab.notices.some(({ kind }) => kind === 'fenced')).toBe(true)
   expect(await lab.result(id)).toBe('refunded c-7')
 })

@@ -4,6 +4,7 @@ import type { LoadOptions } from '../app.ts'
 /** Options that every command which loads an app takes. */
 export interface GlobalFlags {
   readonly nats?: string
+  readonly cluster?: string
   readonly node?: string
   readonly data?: string
   readonly set?: readonly string[]
@@ -19,6 +20,7 @@ export function loadOptions(folder: string, flags: GlobalFlags): LoadOptions {
     settings: flags.set ?? [],
     overrides: flags.override ?? [],
     ...(flags.nats === undefined ? {} : { nats: flags.nats }),
+    ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
     ...(flags.node === undefined ? {} : { node: flags.node }),
     ...(flags.data === undefined ? {} : { dataFolder: flags.data }),
     ...(flags.logLevel === undefined ? {} : { logLevel: flags.logLevel }),

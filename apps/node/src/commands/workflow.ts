@@ -1,8 +1,7 @@
 import { join, resolve } from 'node:path'
-import type { Description, JournalEvent } from '@daruma/workflow'
-import { describeCommand } from '@daruma/workflow'
+import { describeCommand, importJournal, type Description, type JournalEvent } from '@daruma/workflow'
 import { askNode } from '../control.ts'
-import { usage } from '../failures.ts'
+import { attribute, instantMs, jsonOrText } from './input.ts'
 import { instant, printJson, printTable } from './output.ts'
 
 /** `daruma workflow ...`: talks to the node of an app folder. */
@@ -44,11 +43,26 @@ export async function start(
   return 0
 }
 
-export async function list(flags: WorkflowFlags & { status?: string; type?: string }): Promise<number> {
-  const { status, type } = flags
+export interface ListFlags extends WorkflowFlags {
+  readonly status?: string
+  readonly type?: string
+  readonly queue?: string
+  readonly id?: string
+  readonly since?: string
+  readonly until?: string
+  readonly attr?: readonly string[]
+}
+
+export async function list(flags: ListFlags): Promise<number> {
+  const { status, type, queue, id, since, until, attr } = flags
   const found = (await ask(flags, 'workflow.list', {
     ...(status === undefined ? {} : { status }),
     ...(type === undefined ? {} : { type }),
+    ...(queue === undefined ? {} : { queue }),
+    ...(id === undefined ? {} : { idPrefix: id }),
+    ...(since === undefined ? {} : { startedFromMs: instantMs(since) }),
+    ...(until === undefined ? {} : { startedBeforeMs: instantMs(until) }),
+    ...(attr === undefined ? {} : { attributes: Object.fromEntries(attr.map(attribute)) }),
   })) as Description[]
   if (flags.json === true) printJson(found)
   else {
@@ -96,6 +110,25 @@ export async function signal(
   return 0
 }
 
+export async function update(
+  id: string,
+  name: string,
+  words: readonly string[],
+  flags: WorkflowFlags & { readonly updateId?: string; readonly accepted?: boolean },
+): Promise<number> {
+  const { updateId, accepted } = flags
+  const { value } = (await ask(flags, 'workflow.update', {
+    id,
+    name,
+    args: words.map(jsonOrText),
+    ...(updateId === undefined ? {} : { updateId }),
+    ...(accepted === true ? { waitFor: 'accepted' } : {}),
+  })) as { value?: unknown }
+  if (accepted === true && flags.json !== true) process.stdout.write(`accepted by ${id}\n`)
+  else printJson(value ?? null)
+  return 0
+}
+
 export async function query(id: string, name: string, words: readonly string[], flags: WorkflowFlags): Promise<number> {
   printJson(await ask(flags, 'workflow.query', { id, name, args: words.map(jsonOrText) }))
   return 0
@@ -115,10 +148,10 @@ export async function end(
 }
 
 export async function history(id: string, flags: WorkflowFlags): Promise<number> {
-  const events = (await ask(flags, 'workflow.history', { id })) as JournalEvent[]
-  if (flags.json === true) printJson(events)
+  const journal = await ask(flags, 'workflow.history', { id })
+  if (flags.json === true) printJson(journal)
   else
-    for (const [at, event] of events.entries())
+    for (const [at, event] of importJournal(journal).events.entries())
       process.stdout.write(`${String(at + 1).padStart(4)}  ${lineOf(event)}\n`)
   return 0
 }
@@ -134,7 +167,9 @@ function lineOf(event: JournalEvent): string {
           ? `${event.wake.kind} #${event.wake.id}`
           : event.wake.kind === 'message'
             ? `message "${event.wake.topic}"`
-            : event.wake.kind
+            : event.wake.kind === 'update'
+              ? `update "${event.wake.name}"`
+              : event.wake.kind
       const end = event.end === undefined ? '' : `  -> ${event.end.kind}`
       return `${instant(event.atMs)}  ${wake}${asked === '' ? '' : `: ${asked}`}${end}`
     }
@@ -148,15 +183,5 @@ function lineOf(event: JournalEvent): string {
       return `                      watched by ${String(event.watcher.pid)}`
     case 'closed':
       return `${instant(event.atMs)}  ${event.end.kind}`
-  }
-}
-
-/** `{"a":1}`, `42`, `true` are JSON; what is not, is the text itself. What looks like JSON and is not, is a mistake. */
-function jsonOrText(word: string): unknown {
-  try {
-    return JSON.parse(word)
-  } catch (error) {
-    if (/^[[{"]/.test(word.trim())) throw usage(`not JSON: ${word} (${(error as Error).message})`)
-    return word
   }
 }

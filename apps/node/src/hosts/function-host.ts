@@ -1,6 +1,16 @@
 import { programBehavior, type ActorSystem, type ProgramHandlers } from '@daruma/actors'
 import { outcomeOf } from '@daruma/actors'
-import { AppError, fromWire, Home, toWire, type Clock, type ExitReason, type Pid, type ProgramFactory, type RetryPolicy } from '@daruma/protocol'
+import {
+  AppError,
+  fromWire,
+  Home,
+  toWire,
+  type Clock,
+  type ExitReason,
+  type Pid,
+  type ProgramFactory,
+  type RetryPolicy,
+} from '@daruma/protocol'
 import { callableKinds, viewOf, type Entry } from '@daruma/registry'
 import { decideRetry } from '@daruma/workflow'
 import type { FunctionCall, Functions, Spawner } from '../parts.ts'
@@ -75,7 +85,7 @@ export class FunctionHost implements Functions {
     const { retry, timeoutMs } = call
     const startedMs = clock.monotonicMs()
     for (let attempt = 1; ; attempt++) {
-      const leftMs = timeoutMs === undefined ? undefined : timeoutMs - (clock.monotonicMs() - startedMs)
+      const leftMs = timeoutMs === undefined ? undefined : left(timeoutMs, clock.monotonicMs() - startedMs)
       try {
         return await this.#attempt(entry, args, leftMs === undefined ? call : { ...call, timeoutMs: leftMs }, defaults)
       } catch (thrown) {
@@ -90,8 +100,15 @@ export class FunctionHost implements Functions {
   #attempt(entry: Entry, args: readonly unknown[], call: FunctionCall, { pool }: CallDefaults): Promise<unknown> {
     if (pool === undefined) return this.#run(entry.id, args, call)
     let queue = this.#pools.get(entry.id)
-    if (queue === undefined) this.#pools.set(entry.id, (queue = new CallPool(entry.id)))
-    return queue.run(pool, call.signal, () => this.#run(entry.id, args, call))
+    if (queue === undefined) this.#pools.set(entry.id, (queue = new CallPool(entry.id, this.#options.clock)))
+    return queue.run(pool, call, (waitedMs) => {
+      const { timeoutMs } = call
+      return this.#run(
+        entry.id,
+        args,
+        timeoutMs === undefined ? call : { ...call, timeoutMs: left(timeoutMs, waitedMs) },
+      )
+    })
   }
 
   async #run(target: string, args: readonly unknown[], call: FunctionCall): Promise<unknown> {
@@ -157,6 +174,8 @@ export class FunctionHost implements Functions {
     }
   }
 }
+
+const left = (timeoutMs: number, pastMs: number): number => Math.max(Math.ceil(timeoutMs - pastMs), 0)
 
 /** @throws AppError canceled - the caller gave up meanwhile */
 function pause(clock: Clock, delayMs: number, signal: AbortSignal | undefined, target: string): Promise<void> {

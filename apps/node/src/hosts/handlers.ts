@@ -33,9 +33,10 @@ export function programHandlers(options: HandlersOptions): ProgramHandlers {
       spawner.spawn(target, host, args, withContext(given, scope), scope.self),
     exec: async (target, host, args, given, scope) => {
       const spawned = spawner.spawn(target, host, args, withContext(given, scope), scope.self)
-      const { value, error } = await (spawned instanceof Promise
-        ? endOfWorkflow(options.engines, await spawned, scope)
-        : endOfProcess(spawned, scope))
+      const pid = spawned instanceof Promise ? await spawned : spawned
+      const { value, error } = await (typeof pid.id === 'string'
+        ? endOfWorkflow(options.engines, pid, scope)
+        : endOfProcess(pid, scope))
       if (error !== undefined) throw fromWire(error)
       return value
     },

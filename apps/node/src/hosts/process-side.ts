@@ -6,7 +6,7 @@ import type { ProcessSide } from '@daruma/workflow'
 export function processSide(system: ActorSystem): ProcessSide {
   const find = (to: Destination): Pid => {
     const pid = typeof to === 'string' ? (system.whereis(to) ?? system.parsePid(to)) : to
-    if (pid === undefined || !system.isAlive(pid)) {
+    if (pid === undefined || !system.isReachable(pid)) {
       throw new AppError('not_found', `process not found: ${String(to)}`, undefined, { retryable: false })
     }
     return pid

@@ -1,10 +1,12 @@
-import { AppError, type Pid, type SpawnOptions } from '@daruma/protocol'
+import type { Cluster } from '@daruma/actors'
+import { AppError, type Clock, type Pid, type SpawnOptions } from '@daruma/protocol'
 import { nearHint, processHostKinds, viewOf, workerKinds, type Registry } from '@daruma/registry'
 import type { WorkflowEngine } from '@daruma/workflow'
 import type { Spawner } from '../parts.ts'
 import type { Programs } from '../programs.ts'
 import { providedTerminal } from '../terminal.ts'
 import type { ProcessHost } from './process-host.ts'
+import { remoteHost, spawnAt } from './remote-spawn.ts'
 
 export interface HostsOptions {
   readonly registry: Registry
@@ -12,6 +14,8 @@ export interface HostsOptions {
   readonly engines: ReadonlyMap<string, WorkflowEngine>
   /** Makes the process host of an entry that has none yet: hosts may be added while the node runs. */
   readonly processHost: (id: string) => ProcessHost
+  readonly cluster: () => Cluster | undefined
+  readonly clock: Clock
 }
 
 /** One surface over all hosts: what is spawned on a worker is durable, everything else is not. */
@@ -30,6 +34,9 @@ export class Hosts implements Spawner {
     options: SpawnOptions,
     from: Pid | undefined,
   ): Pid | Promise<Pid> {
+    const elsewhere = remoteHost(host)
+    if (elsewhere !== undefined)
+      return spawnAt(this.#options.cluster(), this.#options.clock, elsewhere, target, args, options, from)
     // A command runs on a terminal even where the app declares none.
     if (host === providedTerminal) return this.#processHost(host).spawn(target, args, options, from)
     const entry = this.#options.registry.get(host)

@@ -1,6 +1,12 @@
 import { msgpackCodec, type Clock, type Logger, type Rng, type Snapshots } from '@daruma/protocol'
 import { viewOf, workerKinds, type Entry, type Registry } from '@daruma/registry'
-import { WorkflowEngine, type ActivityExecutor, type Observer, type WorkflowDirectory } from '@daruma/workflow'
+import {
+  WorkflowEngine,
+  type ActivityExecutor,
+  type Forward,
+  type Observer,
+  type WorkflowDirectory,
+} from '@daruma/workflow'
 import type { NodeConfig } from '../config.ts'
 import type { Programs } from '../programs.ts'
 import { scaledClock } from '../scaled-clock.ts'
@@ -16,6 +22,8 @@ export interface WorkflowHostsOptions {
   readonly rng: Rng
   readonly logger: Logger
   readonly observe: Observer | undefined
+  /** The way to the same task queues on other nodes; asked for when a worker opens. */
+  readonly forward: () => Forward | undefined
 }
 
 /** The engines of the worker entries that run on this node. */
@@ -41,6 +49,7 @@ export class WorkflowHosts {
   /** @throws AppError - the store cannot be opened, or its journals cannot be read by this version */
   async open(entry: Entry, executor: ActivityExecutor): Promise<WorkflowEngine> {
     const { registry, programs, config, stores, directory, clock, rng, logger, observe } = this.#options
+    const forward = this.#options.forward()
     const view = viewOf(entry, ...workerKinds)
     const { description, ...storage } = await stores.workflows(
       view.taskQueue,
@@ -64,6 +73,7 @@ export class WorkflowHosts {
       rng,
       logger,
       ...(observe === undefined ? {} : { observe }),
+      ...(forward === undefined ? {} : { forward }),
       ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
       ...(view.maxConcurrentActivities === undefined ? {} : { maxConcurrentActivities: view.maxConcurrentActivities }),
     })

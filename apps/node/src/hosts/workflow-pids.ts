@@ -60,7 +60,8 @@ export class WorkflowPids {
     const key = keyOf(how, scope.self, to)
     if (this.#watches.has(key)) return
     const engine = this.#engines.get(host.host)
-    if (engine?.describe(workflowId) === undefined) {
+    // Of one that is another node's, its owner knows: waiting for its end says so.
+    if (engine === undefined || (engine.owns(workflowId) && engine.describe(workflowId) === undefined)) {
       throw new AppError('not_found', `process not found: ${to}`, undefined, { retryable: false })
     }
     const watch = { off: false }

@@ -1,6 +1,6 @@
 import { behavior, next, programMessage, type ActorSystem, type GroupNotice, type Notice } from '@daruma/actors'
 import { AppError, samePid, type Pid, type Ref } from '@daruma/protocol'
-import { viewOf, type PgScope, type Registry } from '@daruma/registry'
+import { viewOf, type PgScope } from '@daruma/registry'
 import type { NodeParts } from '../parts.ts'
 import type { RequestHandlers } from './table.ts'
 
@@ -9,18 +9,18 @@ import type { RequestHandlers } from './table.ts'
  * TypeScript actors can join them, too. A process leaves by ending. On a single node all members are local.
  */
 export function pgRequests(parts: Pick<NodeParts, 'system' | 'registry'>): RequestHandlers {
-  const { system, registry } = parts
+  const { system } = parts
   const { groups } = system
   const watchers = new GroupWatchers(system)
 
   return {
     'pg.open': ({ scope: id }) => {
-      scopeOf(registry, id)
+      scopeOf(parts, id)
       return null
     },
     'pg.join': ({ scope: id, groups: names }, scope) => {
       // All or none: what is refused is found out before the first is joined.
-      refuseOverLimits(system, id, names, scope.self, scopeOf(registry, id))
+      refuseOverLimits(system, id, names, scope.self, scopeOf(parts, id))
       for (const name of names) {
         watchers.beforeJoin(id, name)
         groups.join(groupName(id, name), scope.self)
@@ -28,7 +28,7 @@ export function pgRequests(parts: Pick<NodeParts, 'system' | 'registry'>): Reque
       return null
     },
     'pg.leave': ({ scope: id, groups: names }, scope) => {
-      scopeOf(registry, id)
+      scopeOf(parts, id)
       const left = names.filter((name) => groups.leave(groupName(id, name), scope.self))
       if (left.length > 0) return null
       throw new AppError('invalid', `this process is in no group ${names.join(', ')} of ${id}`, undefined, {
@@ -36,20 +36,20 @@ export function pgRequests(parts: Pick<NodeParts, 'system' | 'registry'>): Reque
       })
     },
     'pg.members': ({ scope: id, group }) => {
-      scopeOf(registry, id)
+      scopeOf(parts, id)
       return groups.members(groupName(id, group))
     },
     'pg.groups': ({ scope: id }) => {
-      scopeOf(registry, id)
+      scopeOf(parts, id)
       return groupsOf(system, id)
     },
     'pg.broadcast': ({ scope: id, group, topic, payload }, scope) => {
-      scopeOf(registry, id)
+      scopeOf(parts, id)
       groups.broadcast(groupName(id, group), programMessage(topic, payload, scope.self))
       return null
     },
     'pg.monitor': ({ scope: id, group, topic }, scope) => {
-      scopeOf(registry, id)
+      scopeOf(parts, id)
       const names = group === undefined ? groupsOf(system, id) : [group]
       watchers.watch({ pid: scope.self, scope: id, group, topic })
       return Object.fromEntries(names.map((name) => [name, groups.members(groupName(id, name))]))
@@ -74,7 +74,12 @@ function groupsOf({ groups }: ActorSystem, scope: string): readonly string[] {
   return inhabited.map(splitName).flatMap((each) => (each.scope === scope ? [each.group] : []))
 }
 
-function scopeOf(registry: Registry, id: string): PgScope {
+function scopeOf({ registry, system }: Pick<NodeParts, 'system' | 'registry'>, id: string): PgScope {
+  if (system.isClustered) {
+    // Groups that only seem to hold for all nodes would be worse than none.
+    const message = `pg.scope ${id}: groups are not kept across nodes by this version; run this app on a node without --cluster`
+    throw new AppError('invalid', message, undefined, { retryable: false })
+  }
   const entry = registry.get(id)
   if (entry?.kind === 'pg.scope') return viewOf(entry, 'pg.scope')
   const hint = entry === undefined ? '' : `: it is a ${entry.kind}`

@@ -7,7 +7,7 @@ export interface SystemOptions {
   readonly exit: (code: number) => void
 }
 
-/** The node for its programs. A single node is its own cluster. */
+/** The node for its programs. A node that is alone is its own cluster. */
 export function systemRequests(
   { name, system }: Pick<NodeParts, 'name' | 'system'>,
   { exit }: SystemOptions,
@@ -20,8 +20,16 @@ export function systemRequests(
       const { heapUsed, heapTotal, rss } = process.memoryUsage()
       return { heapUsedBytes: heapUsed, heapTotalBytes: heapTotal, rssBytes: rss }
     },
-    'system.members': () => [{ id: name, isLocal: true }],
+    'system.members': () => [
+      { id: name, isLocal: true },
+      ...system.peers.map(({ node }) => ({ id: node, isLocal: false })),
+    ],
     'system.lock': (input, scope) => {
+      if (system.isClustered) {
+        throw new AppError('invalid', 'locks are not kept across nodes by this version', undefined, {
+          retryable: false,
+        })
+      }
       const held = locks.get(input.name)
       if (held !== undefined) {
         const who = samePid(held.holder, scope.self) ? 'this process itself' : String(held.holder)

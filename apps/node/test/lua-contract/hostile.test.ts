@@ -106,7 +106,8 @@ describe('on a node with hostile programs', () => {
       expect(await elapsedMs(async () => expect(await (await fetch(url)).text()).toBe('hello'))).toBeLessThan(2_000)
     }
     abort.abort()
-    for (const outcome of await outcomes) expect(isAppError((outcome as PromiseRejectedResult).reason, 'canceled')).toBe(true)
+    for (const outcome of await outcomes)
+      expect(isAppError((outcome as PromiseRejectedResult).reason, 'canceled')).toBe(true)
     node.parts.system.exit(process, { kind: 'kill' })
     expect((await node.parts.system.exited(process)).kind).toMatch(/killed|noproc/)
     expect(await call('fine', 'after')).toBe('after')
@@ -118,7 +119,10 @@ describe('on a node with hostile programs', () => {
   })
 
   test('meta.limits.instructions ends it, past every pcall', async () => {
-    expect(await failure('bounded')).toMatchObject({ kind: 'unavailable', message: expect.stringMatching(/instructions/) })
+    expect(await failure('bounded')).toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringMatching(/instructions/),
+    })
   })
 
   test.each(['bomb', 'text_bomb', 'default_bomb'])('%s: its memory ends it, not the node', async (name) => {

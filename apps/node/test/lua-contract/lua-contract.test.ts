@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { silentLogger } from '@daruma/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadWholeApp } from '../../src/app.ts'
 import { boot, type RunningNode } from '../../src/compose.ts'
@@ -19,7 +20,12 @@ describe('the Lua surface', () => {
   const data = mkdtempSync(join(tmpdir(), 'daruma-contract-'))
 
   beforeAll(async () => {
-    node = await boot(loadWholeApp({ folder, env: { CONTRACT_FILES: join(data, 'files') }, dataFolder: join(data, 'node') }))
+    node = await boot(
+      loadWholeApp({ folder, env: { CONTRACT_FILES: join(data, 'files') }, dataFolder: join(data, 'node') }),
+      {
+        logger: silentLogger,
+      },
+    )
   })
   afterAll(async () => {
     await node?.stop(0)
@@ -28,9 +34,9 @@ describe('the Lua surface', () => {
 
   describe.each(suites)('$name', ({ name, cases }) => {
     test.each(cases)('%s', async (title) => {
-      expect(await node.parts.functions.call(`contract:cases.${name}`, [title], { context: {}, timeoutMs: 15_000 })).toBe(
-        true,
-      )
+      expect(
+        await node.parts.functions.call(`contract:cases.${name}`, [title], { context: {}, timeoutMs: 15_000 }),
+      ).toBe(true)
     })
   })
 })

@@ -24,7 +24,11 @@ end }
 `
 
 async function watched() {
-  const folder = appFolder({ 'src/_index.yaml': index, 'src/f.lua': code('one'), 'src/lib.lua': 'return { word = "a" }\n' })
+  const folder = appFolder({
+    'src/_index.yaml': index,
+    'src/f.lua': code('one'),
+    'src/lib.lua': 'return { word = "a" }\n',
+  })
   const lines: string[] = []
   const logger: Logger = { ...silentLogger, log: (_level, message) => void lines.push(message) }
   const app = loadWholeApp({ folder: folder.folder, env: {} })
@@ -63,7 +67,8 @@ test('a changed library renews what imports it', async () => {
 test('an entry more, and one less', async () => {
   const { folder, node, says } = await watched()
   folder.write({
-    'src/more.yaml': 'version: "1.0"\nnamespace: more\nentries:\n  - { name: g, kind: function.lua, source: "return function() return 7 end", method: main }\n',
+    'src/more.yaml':
+      'version: "1.0"\nnamespace: more\nentries:\n  - { name: g, kind: function.lua, source: "return function() return 7 end", method: main }\n',
   })
   await says(/reloaded as version 1: more:g/)
   expect(await node.parts.functions.call('more:g', [], { context: {} })).toBe(7)
@@ -75,7 +80,11 @@ test('an entry more, and one less', async () => {
 test.each([
   ['src/f.lua', 'return {\n  main = = 1\n}\n', /not reloaded:.*f\.lua:2/],
   ['src/_index.yaml', `${index}  - { name: x, kind: functoin.lua }\n`, /not reloaded:.*_index\.yaml:7.*functoin/],
-  ['src/_index.yaml', index.replace('imports: { lib: lib }', 'imports: { lib: lob }'), /not reloaded:.*_index\.yaml:5.*lob/],
+  [
+    'src/_index.yaml',
+    index.replace('imports: { lib: lib }', 'imports: { lib: lob }'),
+    /not reloaded:.*_index\.yaml:5.*lob/,
+  ],
 ])('a broken %s changes nothing and is logged with file and line', async (file, text, message) => {
   const { folder, node, call, says } = await watched()
   folder.write({ [file]: text, 'src/lib.lua': 'return { word = "b" }\n' })

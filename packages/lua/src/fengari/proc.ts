@@ -432,13 +432,12 @@ export class FengariProc implements Proc, ConversionHost, StateOwner, Parking {
   }
 
   nilKey(L: LuaState): void {
-    const { warn } = this.ports
-    if (warn === undefined) return
+    if (this.ports.warn === undefined) return
     const at = place(L)
     this.#nilKeyPlaces ??= new Set()
     if (this.#nilKeyPlaces.has(at) || this.#nilKeyPlaces.size >= 1_000) return
     this.#nilKeyPlaces.add(at)
-    warn('assignment with a nil key is ignored', at)
+    this.ports.warn('assignment with a nil key is ignored', at)
   }
 
   *#roots(): Iterable<TValue | LuaState | Table> {

@@ -52,9 +52,28 @@ test('an executor is immutable and adds context and options', () => {
     process.inbox():receive()`
   expect(run(body).commands).toEqual([
     { kind: 'call', target: 'app:f', args: [] },
-    { kind: 'call', target: 'app:f', args: [], options: { context: { a: 1, b: 2 } } },
+    { kind: 'call', target: 'app:f', args: [], options: { startToCloseMs: 5_000, context: { a: 1, b: 2 } } },
     { kind: 'call', target: 'app:f', args: [] },
   ])
+})
+
+test.each([
+  ['{timeout = "2s"}', { startToCloseMs: 2_000 }],
+  ['{timeout = 2000, ["activity.start_to_close_timeout"] = "9s"}', { startToCloseMs: 9_000 }],
+  [
+    '{retry = {max_attempts = 5, initial_delay = 20, max_delay = "1s", backoff_factor = 3}}',
+    { retry: { maximumAttempts: 5, initialIntervalMs: 20, maximumIntervalMs: 1_000, backoffCoefficient: 3 } },
+  ],
+  [
+    '{retry = {}}',
+    { retry: { maximumAttempts: 3, initialIntervalMs: 100, maximumIntervalMs: 5_000, backoffCoefficient: 2 } },
+  ],
+  ['{retry = false}', undefined],
+  ['{retry_policy = {maximum_attempts = 2}}', { retry: { maximumAttempts: 2 } }],
+  ['{unknown = 1, network = "app:n"}', undefined],
+])('the plain options %s become those of the call', (options, expected) => {
+  const [command] = run(`funcs.new():with_options(${options}):async("app:f") process.inbox():receive()`).commands
+  expect(command).toEqual({ kind: 'call', target: 'app:f', args: [], ...(expected && { options: expected }) })
 })
 
 test.each(['activity', 'temporal.activity'])(

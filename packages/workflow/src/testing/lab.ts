@@ -71,6 +71,10 @@ export class WorkflowLab {
     return this.#log
   }
 
+  get inbox(): MemoryInbox {
+    return this.#inbox
+  }
+
   get engine(): WorkflowEngine {
     if (this.#engine === undefined) throw new AppError('unavailable', 'the lab is not open')
     return this.#engine

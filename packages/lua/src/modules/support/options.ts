@@ -77,6 +77,8 @@ export function spawnOptions(options: OptionTable): SpawnOptions {
     executionTimeoutMs: read.duration('execution_timeout'),
     runTimeoutMs: read.duration('run_timeout'),
     startDelayMs: read.duration('start_delay'),
+    retry: retryPolicy(read),
+    cronSchedule: read.text('cron_schedule'),
     memo: read.record('memo'),
     searchAttributes: read.record('search_attributes'),
   })

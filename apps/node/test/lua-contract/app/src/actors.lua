@@ -121,4 +121,15 @@ function actors.upgraded(state)
   end
 end
 
+function actors.links_to_flow(watcher)
+  local flow = process.spawn_linked("contract:wf.waits", "contract:worker")
+  process.send(watcher, "flow", flow)
+  process.inbox():receive()
+end
+
+function actors.watches(pid)
+  process.monitor(pid)
+  return process.events():receive().result.value
+end
+
 return actors

@@ -210,4 +210,51 @@ function flows.query()
   return state
 end
 
+-- Jobs one by one, each by an activity, until told to stop.
+function flows.jobs()
+  local funcs = require("funcs")
+  local results = {}
+  local job_ch = process.listen("add_job")
+  local exit_ch = process.listen("exit")
+  while true do
+    local got = channel.select { job_ch:case_receive(), exit_ch:case_receive() }
+    if got.channel == exit_ch then break end
+    local value, err = funcs.call("contract:f.ret", { id = got.value.id })
+    table.insert(results, { job_id = got.value.id, result = value, err = err and tostring(err) })
+  end
+  return { total_jobs = #results, results = results }
+end
+
+-- Parallel activities, gathered as they end.
+function flows.fan_out(n)
+  local funcs = require("funcs")
+  local results = channel.new(n)
+  for i = 1, n do
+    coroutine.spawn(function()
+      results:send((funcs.call("contract:f.ret", i)))
+    end)
+  end
+  local sum = 0
+  for _ = 1, n do sum = sum + results:receive() end
+  return sum
+end
+
+-- A saga with pcall: what was done is undone in reverse.
+function flows.saga()
+  local funcs = require("funcs")
+  local undo = {}
+  local ok, err = pcall(function()
+    for _, step in ipairs({ "a", "b" }) do
+      local _, failed = funcs.call("contract:f.ret", step)
+      if failed then error(failed) end
+      table.insert(undo, 1, step)
+    end
+    local _, failed = funcs.new():with_options({ ["activity.retry_policy"] = { maximum_attempts = 1 } }):call("contract:f.fails")
+    if failed then error(failed) end
+  end)
+  local undone = {}
+  for _, step in ipairs(undo) do table.insert(undone, funcs.call("contract:f.ret", "undo " .. step)) end
+  return { ok, err:kind(), undone }
+end
+
 return flows

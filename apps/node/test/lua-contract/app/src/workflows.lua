@@ -108,7 +108,6 @@ end
 cases["options that a worker does not know are tolerated"] = function()
   local pid = check.ok(process.with_options({
     ["workflow.task_timeout"] = "30s",
-    ["workflow.cron_schedule"] = "0 * * * *",
     ["workflow.retry_policy"] = { initial_interval = 1000, maximum_attempts = 3 },
     ["workflow.summary"] = "s",
     ["workflow.priority"] = { key = 1 },
@@ -231,6 +230,44 @@ cases["a workflow that is no workflow entry, on a worker, is refused"] = functio
   check.fails(errors.INVALID, process.spawn("contract:ret", worker))
   check.fails(errors.INVALID, process.spawn("contract:wf.echo", "contract:host"))
   check.fails(errors.NOT_FOUND, process.spawn("contract:wf.nothing", worker))
+end
+
+cases["a select over signals and activities, in the manner of a job queue"] = function()
+  local pid = check.ok(process.spawn_monitored("contract:wf.jobs", worker))
+  for i = 1, 5 do check.ok(process.send(pid, "add_job", { id = i })) end
+  check.ok(process.send(pid, "exit"))
+  local value = check.event(process.events(), process.event.EXIT, pid).result.value
+  check.eq(value.total_jobs, 5)
+  for i = 1, 5 do check.eq(value.results[i], { job_id = i, result = { id = i } }) end
+end
+
+cases["activities in parallel coroutines, and a saga in pcall"] = function()
+  check.eq(exec("fan_out", 20), 210)
+  check.eq(exec("saga"), { false, "Conflict", { "undo b", "undo a" } })
+end
+
+cases["a link without trap brings the process down with the workflow"] = function()
+  local pid = check.ok(process.spawn_monitored("contract:links_to_flow", "contract:host", process.pid()))
+  local flow = process.listen("flow"):receive()
+  process.terminate(flow)
+  local event = check.event(process.events(), process.event.EXIT, pid)
+  check.eq(event.result.error:kind(), errors.CANCELED)
+end
+
+cases["two watch one workflow, and a chain of spawner calls keeps everything"] = function()
+  local id = unique("chain")
+  local spawner = process.with_context({ tenant = "t" }):with_options({ ["workflow.id"] = id, ["workflow.id_conflict_policy"] = "fail" })
+  local pid = check.ok(spawner:with_message("increment", { amount = 4 }):spawn("contract:wf.counter", worker, { initial = 1 }))
+  local other = check.ok(process.spawn_monitored("contract:watches", "contract:host", pid))
+  time.sleep("10ms")
+  check.ok(process.monitor(pid))
+  check.ok(process.send(pid, "finish"))
+  local seen = {}
+  for _ = 1, 2 do
+    local event = check.event(process.events(), process.event.EXIT)
+    seen[event.from] = event.result.value
+  end
+  check.eq(seen, { [pid] = 5, [other] = 5 })
 end
 
 return check.runner(cases)
