@@ -77,7 +77,11 @@ export class Driver {
 
   async #end({ workflow, by, afterMs }: NonNullable<Job['end']>): Promise<void> {
     await pause(afterMs)
-    await this.#untilAnswered(workflow, { op: by, workflow }) // a repeat may meet the end that it brought about
+    const answer = await this.#untilAnswered(workflow, { op: by, workflow })
+    // A repeat may meet the end that it brought about.
+    if (answer?.kind === 'no' && !answer.reason.includes('has ended')) {
+      this.notes.push({ kind: 'strange', workflow, reason: `its ${by} was refused: ${answer.reason}` })
+    }
   }
 
   async #untilAnswered(workflow: string, ask: Ask): Promise<Final | undefined> {

@@ -17,6 +17,10 @@ export interface NodeConfig {
   /** How many times as fast as the wall clock the time of workflows runs. 1 in production. */
   readonly timeScale: number
   readonly partitions: number | undefined
+  /** How long an ended workflow can be listed, shown and joined. Undefined: 7 days. */
+  readonly retentionMs: number | undefined
+  /** How long a partition of a node that fell silent stays its own. Undefined: the engine's default. */
+  readonly leaseMs: number | undefined
   readonly shutdownMs: number
   readonly logLevel: LevelName
 }
@@ -48,6 +52,8 @@ const schema = v.object({
     v.object({
       time_scale: v.optional(v.pipe(v.number('expected a number such as 3600'), v.minValue(1, 'expected at least 1'))),
       partitions: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_024))),
+      retention: v.optional(duration),
+      lease: v.optional(duration),
     }),
     {},
   ),
@@ -133,6 +139,8 @@ export function readConfig(
       cluster: clusterName,
       timeScale: workflow.time_scale ?? 1,
       partitions: workflow.partitions,
+      retentionMs: workflow.retention,
+      leaseMs: workflow.lease,
       shutdownMs: node.shutdown_timeout,
       logLevel: levelOf(flags.logLevel) ?? logger.level ?? 'info',
     },

@@ -14,6 +14,8 @@ export interface WorkflowHandle<O> {
   /** Resolves when the message stands in the journal. With a `messageId`, a repeat is taken once. */
   send(topic: string, payload?: unknown, options?: { readonly messageId?: string }): Promise<void>
   query(name: string, ...args: unknown[]): Promise<unknown>
+  /** Resolves with what the workflow's handler answers; rejects if it refuses, and then nothing of it is recorded. */
+  update(name: string, args: readonly unknown[], options?: { readonly updateId?: string }): Promise<unknown>
   cancel(reason?: string): Promise<void>
   terminate(reason?: string): Promise<void>
   describe(): Description | undefined
@@ -36,6 +38,7 @@ export function workflowHandle<O>(engine: WorkflowEngine, pid: Pid): WorkflowHan
       if ('error' in answer) throw fromWire(answer.error)
       return answer.value
     },
+    update: (name, args, options) => engine.update(id, name, args, options),
     cancel: (reason) => engine.cancel(id, reason),
     terminate: (reason) => engine.terminate(id, reason),
     describe: () => engine.describe(id),

@@ -5,6 +5,7 @@ import { AppError, systemClock, type Clock, type Logger } from '@daruma/protocol
 import {
   forwardOver,
   FunctionExecutor,
+  guardGlobals,
   serveWorkflows,
   WorkflowDirectory,
   WorkflowEngine,
@@ -44,6 +45,11 @@ export interface NodeOptions extends Pick<
   readonly logger?: Logger
   readonly clock?: Clock
   readonly observe?: Observer
+  /**
+   * Time, chance, timers and fetch inside of a workflow fail it, with the line that asked. Patches the globals of this
+   * process until the node closes; outside of workflows they do what they did. Default true.
+   */
+  readonly guardGlobals?: boolean
 }
 
 /** Actors and durable workflows in this process. `await using`, or `close()`. */
@@ -100,8 +106,10 @@ export async function createNode(options: NodeOptions = {}): Promise<DarumaNode>
     throw error
   }
   const opened = engine
+  const releaseGlobals = options.guardGlobals === false ? undefined : guardGlobals()
   const close = async (): Promise<void> => {
     await opened.close()
+    releaseGlobals?.()
     await cluster?.leave()
     await system.shutdown()
     await store.close()

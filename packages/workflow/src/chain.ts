@@ -57,6 +57,8 @@ export class CommitChain {
   #underWay = false
   #closed = false
   #idle: (() => void)[] = []
+  #doubts: (() => void)[] = []
+  #isDoubting = false
 
   private constructor(options: ChainOptions, epoch: number, seq: number, from: number) {
     this.#options = options
@@ -136,6 +138,49 @@ export class CommitChain {
       this.#waiting.push({ entry: undefined, onStored: () => resolve() })
       this.flush()
     })
+  }
+
+  /**
+   * Resolves when all that was added so far is stored, and the log was then found to end with this owner's commit: what
+   * it knows is all that there is to know. Never, when somebody else has written. An owner that was paused knows too
+   * little, and its own appends alone would tell it so: what it answers without one has to be asked for.
+   */
+  confirm(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#closed) return
+      this.#doubts.push(resolve)
+      if (!this.#isDoubting) void this.#resolveDoubts()
+    })
+  }
+
+  async #resolveDoubts(): Promise<void> {
+    const { log, partition, clock, codec } = this.#options
+    this.#isDoubting = true
+    try {
+      for (let round = 0; this.#doubts.length > 0 && !this.#closed; round++) {
+        const doubts = this.#doubts
+        this.#doubts = []
+        await this.barrier()
+        try {
+          const last = await log.last(partition)
+          if (last !== undefined && last.seq !== this.#seq) {
+            const { epoch } = decodeCommit(codec, last.bytes, { partition, seq: last.seq })
+            if (epoch !== this.#epoch) return this.#fence(this.#takenOver(epoch))
+          }
+          if (this.#closed) return
+          for (const resolve of doubts) resolve()
+          round = 0
+        } catch (error) {
+          if (!isRetryable(error)) throw error
+          this.#doubts.unshift(...doubts)
+          await pause(clock, retryDelayMs(round))
+        }
+      }
+    } catch (error) {
+      this.#fence(new AppError('internal', `partition ${partition} cannot go on`, undefined, { cause: error }))
+    } finally {
+      this.#isDoubting = false
+    }
   }
 
   /** Sends what waits, unless an append is under way: then it leaves when that one is answered. */
@@ -259,14 +304,14 @@ export class CommitChain {
     if (last === undefined || last.seq === this.#seq) return { kind: 'absent' }
     const found = decodeCommit(codec, last.bytes, { partition, seq: last.seq })
     if (found.epoch === this.#epoch && found.commit === this.#commit) return { kind: 'stored', seq: last.seq }
-    this.#fence(
-      new AppError(
-        'conflict',
-        `partition ${partition} was taken over: the log ends with epoch ${found.epoch}, this owner had epoch ${this.#epoch}`,
-        { epoch: this.#epoch, found: found.epoch },
-      ),
-    )
+    this.#fence(this.#takenOver(found.epoch))
     return { kind: 'fenced' }
+  }
+
+  #takenOver(found: number): AppError {
+    const { partition } = this.#options
+    const text = `partition ${partition} was taken over: the log ends with epoch ${found}, this owner had epoch ${this.#epoch}`
+    return new AppError('conflict', text, { epoch: this.#epoch, found })
   }
 
   #fence(error: AppError): void {

@@ -377,8 +377,9 @@ export class WorkflowEngine implements WorkflowHost {
   async close(): Promise<void> {
     this.#closed = true
     this.#balancing?.()
-    this.#directory.remove(this)
     await Promise.all(this.#partitions.map((ownership) => ownership.end()))
+    // Not before: to those that still run, a host that is not there would be an answer, and what they ask for be lost.
+    this.#directory.remove(this)
   }
 
   /** Stops as a crash would: what is not stored is lost, and whoever waits is told so. For tests and for a node that must die. */

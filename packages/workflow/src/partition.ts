@@ -177,6 +177,7 @@ const taken: PartitionAnswer = { kind: 'taken' }
  *   stored: answers and effects hang on `onStored`.
  * - P2 A workflow runs one turn at a time; its wakes are taken in the order in which they came.
  * - P3 Nothing is answered `taken` that is not recorded: what a closing workflow did not take is refused.
+ * - P4 Nothing is refused on the word of memory alone: that the log ends here is looked up first.
  */
 export class Partition {
   readonly #options: PartitionOptions
@@ -273,12 +274,20 @@ export class Partition {
     if (this.#closed) throw this.#gone()
     return new Promise((resolve, reject) => {
       this.#unanswered.add(reject)
-      const answer = (given: PartitionAnswer): void => {
+      const settle = (given: PartitionAnswer): void => {
         this.#unanswered.delete(reject)
         resolve(given)
       }
+      let isAtOnce = true
+      const answer = (given: PartitionAnswer): void => {
+        // What no commit of its own vouches for might be the word of an owner that was taken over and does not know (P4).
+        const isUnproven = isAtOnce || given.kind === 'refused' || (given.kind === 'started' && !given.created)
+        if (isUnproven) void this.#chain.confirm().then(() => settle(given))
+        else settle(given)
+      }
       try {
         this.#take(this.#fitting(request), answer)
+        isAtOnce = false
       } catch (error) {
         this.#unanswered.delete(reject)
         reject(error as Error)

@@ -9,7 +9,7 @@ import { functions, programs } from './fixtures/programs.ts'
 
 /** Everything that a head shows, whatever fields it may get: what an image forgets is lost with the next checkpoint. */
 function shown(head: Head): Record<string, unknown> {
-  const fields: Record<string, unknown> = { ...head }
+  const fields: Record<string, unknown> = Object.fromEntries(Object.entries(head))
   for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(Head.prototype))) {
     if (get !== undefined) fields[name] = get.call(head)
   }

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { msgpackCodec, silentLogger, type Log } from '@daruma/protocol'
-import { MemoryLog } from '@daruma/protocol/testing'
 import { workflow } from '@daruma/workflow'
 import { WorkflowLab } from '@daruma/workflow/testing'
 import { recoverHeads } from '../src/recover.ts'

@@ -26,6 +26,8 @@ export interface WorkflowHostsOptions {
   readonly forward: () => Forward | undefined
 }
 
+const defaultRetentionMs = 7 * 86_400_000
+
 /** The engines of the worker entries that run on this node. */
 export class WorkflowHosts {
   /** By the id of the worker entry. */
@@ -74,6 +76,9 @@ export class WorkflowHosts {
       logger,
       ...(observe === undefined ? {} : { observe }),
       ...(forward === undefined ? {} : { forward }),
+      // Ages are counted on the time of workflows.
+      retention: { ageMs: (config.retentionMs ?? defaultRetentionMs) * config.timeScale },
+      ...(config.leaseMs === undefined ? {} : { leaseMs: config.leaseMs }),
       ...(config.partitions === undefined ? {} : { partitions: config.partitions }),
       ...(view.maxConcurrentActivities === undefined ? {} : { maxConcurrentActivities: view.maxConcurrentActivities }),
     })
