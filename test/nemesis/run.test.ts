@@ -15,7 +15,16 @@ test.each([
   async (store, seconds) => {
     const seed = uuidFrom(systemRng()).slice(0, 8)
     console.log(`nemesis: --seed ${seed} --store ${store} --seconds ${seconds}`)
-    const child = spawn(process.execPath, [program, '--seed', seed, '--store', store, '--seconds', String(seconds)])
+    const child = spawn(process.execPath, [
+      program,
+      '--seed',
+      seed,
+      '--store',
+      store,
+      '--seconds',
+      String(seconds),
+      '--cluster',
+    ])
     const said: string[] = []
     child.stdout.on('data', (bytes: Buffer) => said.push(bytes.toString('utf8')))
     child.stderr.on('data', (bytes: Buffer) => said.push(bytes.toString('utf8')))

@@ -44,7 +44,8 @@ import {
   type ForwardedRequest,
 } from './forward.ts'
 import { Ownership } from './ownership.ts'
-import type { Partition, PartitionOptions } from './partition.ts'
+import type { Partition } from './partition.ts'
+import type { PartitionOptions } from './partition-options.ts'
 import { ownProgram } from './schedule.ts'
 import { Schedules } from './schedules.ts'
 import type { PartitionAnswer, PartitionRequest, StartRequest } from './requests.ts'
@@ -365,7 +366,7 @@ export class WorkflowEngine implements WorkflowHost {
 
   /** Writes what counts forward and trims the logs of all owned partitions, before it is time. Resolves when it is done. */
   async checkpoint(): Promise<void> {
-    await Promise.all(this.#partitions.map(({ owned }) => owned?.checkpoint()))
+    await Promise.all(this.#partitions.flatMap(({ owned }) => owned?.checkpoint() ?? []))
   }
 
   /** Programs are running or being rebuilt at this moment: more will happen without time passing. */

@@ -45,6 +45,8 @@ export type Outgoing = { readonly key: string; readonly run: number } & (
       readonly to: Destination
       readonly mode: 'terminate' | 'cancel'
       readonly reason: string | undefined
+      /** To a child that may never have been started: what asked for it. */
+      readonly asked?: PendingEffect
     }
   /** The news of the end, for one who waits for it. */
   | { readonly kind: 'notice'; readonly watcher: ParentLink; readonly result: Outcome }
@@ -159,7 +161,8 @@ export class Head {
   /** Children of the run that are not wanted any longer: they get their close policy, as at an end. */
   releaseChildren(isKept: (id: number) => boolean): readonly Outgoing[] {
     const released: Outgoing[] = []
-    for (const { id, child, command } of this.pending.values()) {
+    for (const asked of this.pending.values()) {
+      const { id, child, command } = asked
       if (child === undefined || isKept(id)) continue
       const policy = ('options' in command && (command.options as SpawnOptions | undefined)?.parentClose) || 'terminate'
       if (policy === 'abandon') continue
@@ -170,6 +173,8 @@ export class Head {
           to: child,
           mode: policy,
           reason: 'its parent ended',
+          // A given id may be somebody else's by the time that this is performed again.
+          ...(String(child.id) === `${this.workflow}/${this.run}/${id}` ? { asked } : {}),
         }),
       )
     }

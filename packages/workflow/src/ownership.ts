@@ -1,5 +1,6 @@
 import { toWire, uuidFrom, type AppError, type CancelTimer, type HeldLease, type Leases } from '@daruma/protocol'
-import { Partition, type PartitionOptions } from './partition.ts'
+import { Partition } from './partition.ts'
+import type { PartitionOptions } from './partition-options.ts'
 
 export interface OwnershipOptions {
   readonly name: string

@@ -95,12 +95,15 @@ export class Performer {
         if (head.pending.get(effect.effect.id) === effect.effect) this.#abandon(head, effect.effect)
         return
       default:
-        return this.#post(head, effect)
+        return this.#post(head, effect, again)
     }
   }
 
   #ask(head: Head, effect: PendingEffect, again: boolean): void {
-    if (effect.abandoned && again) return this.#abandon(head, effect)
+    if (effect.abandoned && again) {
+      if (effect.child !== undefined) this.#startChild(head, effect) // as #post does
+      return this.#abandon(head, effect)
+    }
     const { command, id } = effect
     switch (command.kind) {
       case 'sleep':
@@ -325,7 +328,7 @@ export class Performer {
     for (const attempt of attempts.values()) attempt.cancel('the workflow ended')
   }
 
-  #post(head: Head, outgoing: Outgoing): void {
+  #post(head: Head, outgoing: Outgoing, again: boolean): void {
     const self = this.#options.selfPid(head.workflow)
     const { outside } = this.#options
     const settle = (): void => this.#settle(head, outgoing.key)
@@ -336,7 +339,10 @@ export class Performer {
         return this.#deliverTo(head, to, () => outside.send(to, message), settle)
       }
       case 'exit': {
-        const { to, mode, reason } = outgoing
+        const { to, mode, reason, asked } = outgoing
+        // An owner before may still be about to start the child, and a child that does not exist cannot be told to end.
+        // Started here first, the late start meets it.
+        if (again && asked !== undefined && head.run === outgoing.run) this.#startChild(head, asked)
         return this.#deliverTo(head, to, () => outside.exit(to, mode, self, reason), settle)
       }
       case 'notice':
