@@ -1,3 +1,4 @@
+import type { ActorSystem, ProcessTree } from '@daruma/actors'
 import { AppError, formatPid } from '@daruma/protocol'
 import { workerKinds } from '@daruma/registry'
 import {
@@ -42,12 +43,7 @@ export function controlMethods(parts: NodeParts, services: () => readonly Servic
     'node.info': () => ({ name: parts.name, pid: process.pid, processes: parts.system.size }),
     'node.ps': () => ({
       services: services(),
-      processes: parts.system.processes().flatMap((pid) => {
-        const info = parts.system.processInfo(pid)
-        return info === undefined
-          ? []
-          : [{ pid: formatPid(pid), behavior: info.behavior, status: info.status, mailbox: info.mailboxLength }]
-      }),
+      processes: parts.system.tree().flatMap((root) => [...shownProcesses(parts.system, root, undefined)]),
       workflows: [...parts.engines].map(([worker, engine]) => ({
         worker,
         taskQueue: engine.taskQueue,
@@ -112,6 +108,24 @@ export function controlMethods(parts: NodeParts, services: () => readonly Servic
     'workflow.wait': async ({ id }) => (await engineFor(text(id))).ended(text(id)),
     'workflow.retry': async ({ id }) => (await engineFor(text(id))).retryStuck(text(id)),
   }
+}
+
+/** One process as `daruma ps` shows it. */
+export interface ShownProcess {
+  readonly pid: string
+  /** Who spawned it, where that one still lives. */
+  readonly parent: string | undefined
+  readonly behavior: string
+  readonly status: string
+  readonly mailbox: number
+}
+
+/** Parents before their children. */
+function* shownProcesses(system: ActorSystem, at: ProcessTree, parent: string | undefined): Iterable<ShownProcess> {
+  const info = system.processInfo(at.pid)
+  const pid = formatPid(at.pid)
+  if (info !== undefined) yield { pid, parent, behavior: at.behavior, status: info.status, mailbox: info.mailboxLength }
+  for (const child of at.children) yield* shownProcesses(system, child, pid)
 }
 
 function openCount(engine: WorkflowEngine): number {
