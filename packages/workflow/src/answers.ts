@@ -1,4 +1,4 @@
-import type { WireError } from '@daruma/protocol'
+import { fromWire, type WireError } from '@daruma/protocol'
 import type { Head } from './head.ts'
 import type { PartitionAnswer } from './requests.ts'
 
@@ -12,4 +12,9 @@ export function refused(kind: WireError['kind'], message: string, retryable = fa
 
 export function refusedClosed(head: Head): PartitionAnswer {
   return refused('not_found', `workflow ${head.workflow} has ended (${head.status})`)
+}
+
+/** A refusal, as the error that it is: with the kind and the word on retrying that it was born with. */
+export function raiseRefusal(answer: PartitionAnswer): void {
+  if (answer.kind === 'refused') throw fromWire(answer.error)
 }

@@ -1,4 +1,5 @@
 import { AppError, type Destination, type Outcome, type Pid } from '@daruma/protocol'
+import { raiseRefusal } from './answers.ts'
 import type { MessageWake, ParentLink } from './events.ts'
 import type { Outside } from './outside.ts'
 import type { PartitionAnswer, PartitionRequest, StartRequest } from './requests.ts'
@@ -44,14 +45,14 @@ export class WorkflowDirectory implements Outside {
   async send(to: Destination, message: MessageWake): Promise<void> {
     const host = this.#hostOf(to)
     if (host === undefined) return this.#outside(to).send(to, message)
-    raise(await host.submit({ kind: 'message', workflowId: String((to as Pid).id), message }))
+    raiseRefusal(await host.submit({ kind: 'message', workflowId: String((to as Pid).id), message }))
   }
 
   async exit(to: Destination, mode: 'terminate' | 'cancel', from: Pid, reason: string | undefined): Promise<void> {
     const host = this.#hostOf(to)
     if (host === undefined) return this.#outside(to).exit(to, mode, from, reason)
     const workflowId = String((to as Pid).id)
-    raise(
+    raiseRefusal(
       await host.submit({
         kind: mode,
         workflowId,
@@ -99,8 +100,4 @@ export class WorkflowDirectory implements Outside {
       throw new AppError('not_found', `no process ${String(to)}: this node has workflows only`)
     return this.#processes
   }
-}
-
-function raise(answer: PartitionAnswer): void {
-  if (answer.kind === 'refused') throw new AppError(answer.error.kind, answer.error.message, answer.error.details)
 }

@@ -27,6 +27,7 @@ import {
   type SpawnOptions,
 } from '@daruma/protocol'
 import type { ActivityExecutor } from './activity.ts'
+import { raiseRefusal } from './answers.ts'
 import { checkpointDefaults, type CheckpointOptions } from './checkpoint.ts'
 import type { WorkflowDirectory, WorkflowHost } from './directory.ts'
 import type { JournalEvent } from './events.ts'
@@ -257,7 +258,7 @@ export class WorkflowEngine implements WorkflowHost {
     const given = options.id ?? options.workflowId ?? options.name
     const workflowId = given ?? uuidFrom(this.#rng)
     const answer = await this.submit(startRequest(type, args, workflowId, given !== undefined, options))
-    if (answer.kind === 'refused') throw fromWire(answer.error)
+    raiseRefusal(answer)
     return this.pidOf(workflowId)
   }
 
@@ -277,11 +278,11 @@ export class WorkflowEngine implements WorkflowHost {
       payload,
       ...(messageId === undefined ? {} : { messageId }),
     }
-    raise(await this.submit({ kind: 'message', workflowId, message }))
+    raiseRefusal(await this.submit({ kind: 'message', workflowId, message }))
   }
 
   async cancel(workflowId: string, reason?: string): Promise<void> {
-    raise(await this.submit({ kind: 'cancel', workflowId, ...(reason === undefined ? {} : { reason }) }))
+    raiseRefusal(await this.submit({ kind: 'cancel', workflowId, ...(reason === undefined ? {} : { reason }) }))
   }
 
   /**
@@ -302,14 +303,14 @@ export class WorkflowEngine implements WorkflowHost {
     if (problem !== undefined)
       throw new AppError('invalid', `update ${name}: ${problem}`, undefined, { retryable: false })
     const answer = await this.submit({ kind: 'update', workflowId, updateId, name, args, waitFor })
-    raise(answer)
+    raiseRefusal(answer)
     if (answer.kind !== 'updated' || answer.result === undefined) return undefined
     if (answer.result.error !== undefined) throw fromWire(answer.result.error)
     return answer.result.value
   }
 
   async terminate(workflowId: string, reason?: string): Promise<void> {
-    raise(await this.submit({ kind: 'terminate', workflowId, ...(reason === undefined ? {} : { reason }) }))
+    raiseRefusal(await this.submit({ kind: 'terminate', workflowId, ...(reason === undefined ? {} : { reason }) }))
   }
 
   /** The end of a workflow, its result or its error. */
@@ -494,10 +495,6 @@ function startRequest(
           })),
         }),
   }
-}
-
-function raise(answer: PartitionAnswer): void {
-  if (answer.kind === 'refused') throw fromWire(answer.error)
 }
 
 /** How many partitions the task queue was created with: ids hash over them, so the first number holds. */
